@@ -1,0 +1,77 @@
+/** Base of every failure we name: code branches on the class, operators alert on the code. */
+export abstract class MillraceError extends Error {
+  abstract readonly code: string
+  /** True when doing the same thing again later may work. */
+  abstract readonly retryable: boolean
+}
+
+/** One thing wrong with the configuration, with its place (a path such as `routes[0].sink`) and its cure. */
+export interface Problem {
+  readonly path: string
+  readonly message: string
+}
+
+/** The configuration cannot be used; carries every problem found, not only the first. */
+export class ConfigError extends MillraceError {
+  override readonly name = 'ConfigError'
+  readonly code = 'CONFIG_INVALID'
+  readonly retryable = false
+  readonly problems: readonly Problem[]
+
+  constructor(source: string, problems: readonly Problem[]) {
+    super(`${source}: ${problems.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ')}`)
+    this.problems = problems
+  }
+}
+
+/** A schema cannot be loaded: the file is missing, does not parse, or does not hold the message. */
+export class SchemaError extends MillraceError {
+  override readonly name = 'SchemaError'
+  readonly code = 'SCHEMA_INVALID'
+  readonly retryable = false
+}
+
+/** Kafka cannot be reached, or refuses us for now. */
+export class KafkaUnavailableError extends MillraceError {
+  override readonly name = 'KafkaUnavailableError'
+  readonly code = 'KAFKA_UNAVAILABLE'
+  readonly retryable = true
+}
+
+/** Kafka said no in a way that waiting does not change: rights, a missing topic, a fenced instance. */
+export class KafkaRefusedError extends MillraceError {
+  override readonly name = 'KafkaRefusedError'
+  readonly code = 'KAFKA_REFUSED'
+  readonly retryable = false
+}
+
+/** The sink does not answer, or answers that it cannot now. Retried for as long as it takes. */
+export class SinkUnavailableError extends MillraceError {
+  override readonly name = 'SinkUnavailableError'
+  readonly code = 'SINK_UNAVAILABLE'
+  readonly retryable = true
+}
+
+/** The sink cannot take our rows until an operator changes something: a wrong table, right, password, path. */
+export class SinkRefusedError extends MillraceError {
+  override readonly name = 'SinkRefusedError'
+  readonly code = 'SINK_REFUSED'
+  readonly retryable = false
+}
+
+/** A record can never be written and there is no dead-letter topic to keep it: its partition stands still. */
+export class PoisonRecordError extends MillraceError {
+  override readonly name = 'PoisonRecordError'
+  readonly code = 'POISON_RECORD'
+  readonly retryable = false
+}
+
+/** The chain of causes in one line, outermost first: `insert 0-100: connection reset`. */
+export function messageChain(error: unknown): string {
+  const parts: string[] = []
+  for (let at: unknown = error; at !== undefined && at !== null; at = at instanceof Error ? at.cause : undefined) {
+    const message = at instanceof Error ? at.message : String(at)
+    if (!parts.at(-1)?.includes(message)) parts.push(message)
+  }
+  return parts.join(': ')
+}

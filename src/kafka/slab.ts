@@ -1,0 +1,194 @@
+/**
+ * The layout of a slab: many records of one partition packed in one ArrayBuffer, little-endian, so that they cross a thread
+ * by transfer and no record becomes a JavaScript object. This file and `native/slab.h` are the only places that know it.
+ *
+ * ```
+ * byte 0   u32 magic 0x3142534d ("MSB1")     u32 record count n
+ * byte 8   u32 total bytes of the slab       u32 reserved (0)
+ * byte 16  i64 offset      [n]               Kafka offsets, ascending
+ *          i64 timestamp   [n]               milliseconds since 1970, -1 when the record has none
+ *          u32 start       [n]               where the record's bytes begin, from byte 0 of the slab
+ *          i32 keyBytes    [n]               -1: null
+ *          i32 valueBytes  [n]               -1: null
+ *          u32 headerBytes [n]               0: none
+ *          bytes                             of each record in turn: key, value, headers
+ * ```
+ * Headers: for each one, u32 length of the name, the name in UTF-8, i32 length of the value (-1: null), the value.
+ */
+const magic = 0x3142534d
+const prefixBytes = 16
+const columnBytesPerRecord = 8 + 8 + 4 + 4 + 4 + 4
+
+/** A record as the binding's `consume(n)` hands it over; packed by {@link packSlab}. */
+export interface RecordToPack {
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  /** Encoded by {@link encodeHeaders}; empty when there are none. */
+  readonly headers: Uint8Array
+}
+
+export interface Header {
+  readonly name: string
+  readonly value: Uint8Array | null
+}
+
+/** Reads a slab in place. Indexes are 0 .. count - 1, not checked: callers loop over `count`. */
+export class SlabView {
+  readonly buffer: ArrayBuffer
+  readonly bytes: Uint8Array
+  readonly count: number
+  /** 64-bit columns as pairs of 32-bit words: low, high. A BigInt for each would be garbage on the hot path. */
+  readonly #words: Int32Array
+  readonly #timestampWords: number
+  readonly #starts: Uint32Array
+  readonly #keyBytes: Int32Array
+  readonly #valueBytes: Int32Array
+  readonly #headerBytes: Uint32Array
+
+  /** Throws a RangeError when `buffer` is no slab. */
+  constructor(buffer: ArrayBuffer) {
+    const prefix = new Uint32Array(buffer, 0, 4)
+    const count = prefix[1] ?? 0
+    if (prefix[0] !== magic || prefix[2] !== buffer.byteLength || prefixBytes + count * columnBytesPerRecord > buffer.byteLength) {
+      throw new RangeError('not a slab: its prefix does not fit its size')
+    }
+    this.buffer = buffer
+    this.bytes = new Uint8Array(buffer)
+    this.count = count
+    this.#words = new Int32Array(buffer, prefixBytes, count * 4)
+    this.#timestampWords = count * 2
+    const columns = prefixBytes + count * 16
+    this.#starts = new Uint32Array(buffer, columns, count)
+    this.#keyBytes = new Int32Array(buffer, columns + count * 4, count)
+    this.#valueBytes = new Int32Array(buffer, columns + count * 8, count)
+    this.#headerBytes = new Uint32Array(buffer, columns + count * 12, count)
+  }
+
+  offset(index: number): number {
+    return this.#wide(index * 2)
+  }
+
+  /** Milliseconds since 1970; -1 when the record has none. */
+  timestamp(index: number): number {
+    return this.#wide(this.#timestampWords + index * 2)
+  }
+
+  /** Byte position of the value in `bytes`. */
+  valueStart(index: number): number {
+    return this.#starts[index]! + Math.max(0, this.#keyBytes[index]!)
+  }
+
+  /** Length of the value; -1 when it is null (a tombstone). */
+  valueBytes(index: number): number {
+    return this.#valueBytes[index]!
+  }
+
+  /** Length of the key; -1 when it is null. The key begins at `keyStart`. */
+  keyBytes(index: number): number {
+    return this.#keyBytes[index]!
+  }
+
+  keyStart(index: number): number {
+    return this.#starts[index]!
+  }
+
+  /** A view, not a copy. */
+  key(index: number): Uint8Array | null {
+    const length = this.#keyBytes[index]!
+    return length < 0 ? null : this.bytes.subarray(this.#starts[index]!, this.#starts[index]! + length)
+  }
+
+  /** A view, not a copy. */
+  value(index: number): Uint8Array | null {
+    const length = this.#valueBytes[index]!
+    const start = this.valueStart(index)
+    return length < 0 ? null : this.bytes.subarray(start, start + length)
+  }
+
+  /** The encoded headers: a view, not a copy; empty when there are none. Read them with {@link decodeHeaders}. */
+  headers(index: number): Uint8Array {
+    const start = this.valueStart(index) + Math.max(0, this.#valueBytes[index]!)
+    return this.bytes.subarray(start, start + this.#headerBytes[index]!)
+  }
+
+  #wide(word: number): number {
+    return this.#words[word + 1]! * 0x1_0000_0000 + (this.#words[word]! >>> 0)
+  }
+}
+
+/** Packs records of one partition, in the order given, into a slab of exactly their size. */
+export function packSlab(records: readonly RecordToPack[]): ArrayBuffer {
+  const count = records.length
+  let size = prefixBytes + count * columnBytesPerRecord
+  for (const { key, value, headers } of records) size += (key?.length ?? 0) + (value?.length ?? 0) + headers.length
+
+  const buffer = new ArrayBuffer(size)
+  const bytes = new Uint8Array(buffer)
+  new Uint32Array(buffer, 0, 4).set([magic, count, size, 0])
+  const words = new Int32Array(buffer, prefixBytes, count * 4)
+  const columns = prefixBytes + count * 16
+  const starts = new Uint32Array(buffer, columns, count)
+  const keyBytes = new Int32Array(buffer, columns + count * 4, count)
+  const valueBytes = new Int32Array(buffer, columns + count * 8, count)
+  const headerBytes = new Uint32Array(buffer, columns + count * 12, count)
+
+  let at = columns + count * 16
+  records.forEach(({ offset, timestamp, key, value, headers }, index) => {
+    writeWide(words, index * 2, offset)
+    writeWide(words, count * 2 + index * 2, timestamp)
+    starts[index] = at
+    keyBytes[index] = key?.length ?? -1
+    valueBytes[index] = value?.length ?? -1
+    headerBytes[index] = headers.length
+    for (const part of [key, value, headers]) {
+      if (part === null) continue
+      bytes.set(part, at)
+      at += part.length
+    }
+  })
+  return buffer
+}
+
+const noHeaders = new Uint8Array(0)
+
+/** The slab's encoding of headers, in their order; names may repeat, as Kafka allows. */
+export function encodeHeaders(headers: readonly Header[]): Uint8Array {
+  if (headers.length === 0) return noHeaders
+  const names = headers.map(({ name }) => Buffer.from(name))
+  const size = headers.reduce((sum, { value }, index) => sum + 8 + names[index]!.length + (value?.length ?? 0), 0)
+  const encoded = Buffer.allocUnsafe(size)
+  let at = 0
+  headers.forEach(({ value }, index) => {
+    const name = names[index]!
+    at = encoded.writeUInt32LE(name.length, at)
+    at += name.copy(encoded, at)
+    at = encoded.writeInt32LE(value?.length ?? -1, at)
+    if (value === null) return
+    encoded.set(value, at)
+    at += value.length
+  })
+  return encoded
+}
+
+/** The headers of one record, in their order. Values are views of `encoded`. */
+export function decodeHeaders(encoded: Uint8Array): Header[] {
+  const view = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength)
+  const headers: Header[] = []
+  for (let at = 0; at < view.length; ) {
+    const nameBytes = view.readUInt32LE(at)
+    const name = view.toString('utf8', at + 4, at + 4 + nameBytes)
+    at += 4 + nameBytes
+    const valueBytes = view.readInt32LE(at)
+    at += 4
+    headers.push({ name, value: valueBytes < 0 ? null : view.subarray(at, at + valueBytes) })
+    at += Math.max(0, valueBytes)
+  }
+  return headers
+}
+
+function writeWide(words: Int32Array, word: number, value: number): void {
+  words[word] = value % 0x1_0000_0000
+  words[word + 1] = Math.floor(value / 0x1_0000_0000)
+}

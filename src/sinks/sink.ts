@@ -1,0 +1,105 @@
+import type { Batch, TableSchema } from '../decode/columns.ts'
+
+/**
+ * What a sink's rows are recognised by when they come again; it decides what the core owes the sink.
+ * - position: stores the next offset in the transaction of the rows, compare-and-swap. The core starts reading there.
+ * - batch: recognises an identical batch by its token. The core logs [base, next) first.
+ * - row: recognises a row by its key. The core owes it nothing but stable ids.
+ * - kafka-txn: commits the consumed offsets in its own transaction.
+ */
+export type SinkIdentity = 'position' | 'batch' | 'row' | 'kafka-txn'
+
+/** One partition as a sink knows it. Two routes that read one topic are two readers with a position each. */
+export interface SinkPartition {
+  readonly route: string
+  readonly topic: string
+  readonly partition: number
+  /** Kafka's id of the topic (base64 UUID): a topic recreated under its old name has another. Undefined on old brokers. */
+  readonly topicId: string | undefined
+}
+
+export interface Claimed extends SinkPartition {
+  /** Rises with every claim of this partition; a write with an older one is refused as `fenced`. */
+  readonly epoch: number
+  /** The next offset the sink has stored, or null when it has none: it has never been written, or keeps no positions. */
+  readonly position: number | null
+}
+
+/** A row that the sink can never take, by its index in `Batch.columns`, and why. `code` is the store's own (SQLSTATE...). */
+export interface PoisonRow {
+  readonly row: number
+  readonly reason: string
+  readonly code?: string
+}
+
+export type Ack =
+  /**
+   * Everything below `next` is durable, exactly once. `rows` of the batch were stored by this very call; the rest of
+   * them had been stored before (a redelivery). `next` may lie beyond the batch's own: another writer got there first.
+   */
+  | { readonly kind: 'durable'; readonly next: number; readonly rows: number }
+  /** The sink stands below `base`: there is a gap. Nothing was written; read again from `position`. */
+  | { readonly kind: 'resync'; readonly position: number }
+  /** Another writer claimed the partition. Nothing was written, nothing ever will be under this epoch. */
+  | { readonly kind: 'fenced' }
+  /** Nothing was written. These rows never can be: dead-letter them, then write the rest with the same base and next. */
+  | { readonly kind: 'poison'; readonly rows: readonly PoisonRow[] }
+  /** Unknown or transient: nothing may be assumed written. Write the same range again. */
+  | { readonly kind: 'retry'; readonly error: Error }
+
+/**
+ * Where rows go. A sink lives in a worker thread; each worker of a pool has one of its own, made by its `SinkKind`.
+ * Retrying, circuit breaking, dead-lettering and measuring are the core's and wrap it.
+ */
+export interface Sink {
+  /**
+   * Connects, creates control tables, and proves the guarantee the sink's identity promises, or refuses. Called once,
+   * before anything else. Rejects with SinkRefusedError (an operator must act) or SinkUnavailableError (try again).
+   */
+  open(): Promise<void>
+
+  /**
+   * Makes `table` able to take the route's rows: creates it when absent, adds columns. Called after `open` and whenever a
+   * schema changed, never while a write of that table is under way. Rejects with SinkRefusedError naming every mismatch.
+   */
+  evolve(table: TableSchema): Promise<void>
+
+  /**
+   * Takes partitions over: raises their epochs, so that older writers are fenced, and tells where the sink stands.
+   * Called on assignment and after a lost worker; may overlap with writes of other partitions. Answers in the order asked.
+   * Rejects like `open`.
+   */
+  claim(partitions: readonly SinkPartition[]): Promise<readonly Claimed[]>
+
+  /**
+   * Makes the batches durable, all of them in one transaction where the store has one; acks in the order of the batches.
+   * Called with one batch a lane, never twice at once for a lane; `position` sinks compare-and-swap base against the stored
+   * position: stored epoch differs -> fenced; stored >= next -> durable, 0 rows; stored in (base, next) -> the head is
+   * trimmed; stored < base -> resync; nothing stored yet -> base is accepted. A batch that is fenced, resynced or poisoned
+   * does not keep the others of the call from being written. Must not reject: what went wrong is the ack, because the
+   * caller acts on its kind. Configuration faults (a missing table, a right) are `retry` with a SinkRefusedError.
+   */
+  write(batches: readonly Batch[], signal: AbortSignal): Promise<readonly Ack[]>
+
+  /** Ends in order, releases locks. Called once, when no write is under way. Never rejects for a connection already gone. */
+  close(): Promise<void>
+}
+
+/** A value of one option of a sink, with its documentation: the shape of a convict property (format, default, doc, ...). */
+export interface SinkOption {
+  readonly doc: string
+  readonly format: unknown
+  readonly default: unknown
+  readonly sensitive?: boolean
+}
+
+/** What the catalogue knows of a sink without loading it. */
+export interface SinkKind {
+  readonly identity: SinkIdentity
+  /** How many worker threads may have one open at once. duckdb: 1, because a second opener loses rows silently. */
+  readonly threadsMax: number
+  /** Options under `sinks.<name>` beside `type`. */
+  readonly options: Readonly<Record<string, SinkOption>>
+  /** Loads the sink's code and makes one, not yet open. `group` is the consumer group: a reader of its own. */
+  create(options: Readonly<Record<string, unknown>>, context: { readonly group: string }): Promise<Sink>
+}
