@@ -75,3 +75,39 @@ export function messageChain(error: unknown): string {
   }
   return parts.join(': ')
 }
+
+/** An error as it crosses a thread: structured clone would keep neither its class nor its code. */
+export interface ErrorDescription {
+  readonly name: string
+  readonly code: string | undefined
+  readonly retryable: boolean
+  readonly message: string
+  readonly stack: string | undefined
+}
+
+/** The causes are folded into the message. */
+export function describeError(error: unknown): ErrorDescription {
+  const named = error instanceof MillraceError ? error : undefined
+  return {
+    name: error instanceof Error ? error.name : 'Error',
+    code: named?.code,
+    retryable: named?.retryable ?? true,
+    message: messageChain(error),
+    stack: error instanceof Error ? error.stack : undefined,
+  }
+}
+
+/** An error of ours that happened in a worker thread: the same name, code and message, on this side. */
+export class WorkerError extends MillraceError {
+  override readonly name: string
+  readonly code: string
+  readonly retryable: boolean
+
+  constructor(description: ErrorDescription) {
+    super(description.message)
+    this.name = description.name
+    this.code = description.code ?? 'WORKER_FAILED'
+    this.retryable = description.retryable
+    if (description.stack !== undefined) this.stack = description.stack
+  }
+}

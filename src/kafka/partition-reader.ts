@@ -3,6 +3,9 @@ export interface TopicPartition {
   readonly partition: number
 }
 
+/** A partition as one string, for maps and messages: `telemetry.readings/7`. A topic's name holds no slash. */
+export const partitionKey = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
+
 /** Takes a partition's slabs, in order. Owns the buffer from then on. */
 export type SlabReceiver = (slab: ArrayBuffer) => void
 
@@ -32,6 +35,13 @@ export interface PartitionReader {
    * read but not handed over is dropped. Ignored when not open.
    */
   close(partition: TopicPartition): void
+
+  /**
+   * Drops what was read of an open partition and reads on from `offset`, with no grant: as if opened anew, for the same
+   * receiver. For a partition that the consumer has assigned. Rejects with KafkaUnavailableError; the partition then is
+   * closed. Between the call and its end no slab arrives.
+   */
+  rewind(partition: TopicPartition, offset: number): Promise<void>
 
   /**
    * Where the reader stands in the log: the offset after everything handed over, control records included (transaction

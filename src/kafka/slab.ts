@@ -51,7 +51,11 @@ export class SlabView {
   constructor(buffer: ArrayBuffer) {
     const prefix = new Uint32Array(buffer, 0, 4)
     const count = prefix[1] ?? 0
-    if (prefix[0] !== magic || prefix[2] !== buffer.byteLength || prefixBytes + count * columnBytesPerRecord > buffer.byteLength) {
+    if (
+      prefix[0] !== magic ||
+      prefix[2] !== buffer.byteLength ||
+      prefixBytes + count * columnBytesPerRecord > buffer.byteLength
+    ) {
       throw new RangeError('not a slab: its prefix does not fit its size')
     }
     this.buffer = buffer
@@ -176,7 +180,7 @@ export function encodeHeaders(headers: readonly Header[]): Uint8Array {
 export function decodeHeaders(encoded: Uint8Array): Header[] {
   const view = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength)
   const headers: Header[] = []
-  for (let at = 0; at < view.length; ) {
+  for (let at = 0; at < view.length;) {
     const nameBytes = view.readUInt32LE(at)
     const name = view.toString('utf8', at + 4, at + 4 + nameBytes)
     at += 4 + nameBytes

@@ -1,0 +1,49 @@
+// Asks: how many records a second go from Kafka into nothing and into DuckDB, next to the binding's own eachBatch that only
+// decodes? One topic, the same bytes, one run; the order of the ways changes from round to round.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
+import { writeReadings } from '../test/support/readings.ts'
+import { figure, print } from './support/figures.ts'
+import type { Sample } from './support/figures.ts'
+import { daemonSample, rivalSample } from './support/ways.ts'
+
+const smoke = Boolean(process.env['BENCH_SMOKE'])
+const records = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 20_000 : 1_000_000))
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? (smoke ? 1 : 3))
+const partitions = 8
+
+const broker = await sharedKafkaBroker()
+const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+try {
+  const topic = uniqueName('bench')
+  const deadLetterTopic = `${topic}.dead`
+  await broker.createTopic(topic, partitions)
+  await broker.createTopic(deadLetterTopic, 1)
+  const { broken } = await writeReadings(broker.bootstrap, topic, partitions, records)
+  const good = records - broken.size
+  const daemon = (sink: object, reader: string) =>
+    daemonSample({ bootstrap: broker.bootstrap, topic, deadLetterTopic, records, good, sink, over: { reader }, folder })
+  const file = () => ({ type: 'duckdb', path: join(folder, `${uniqueName('bench')}.duckdb`) })
+  const ways: Record<string, () => Promise<Sample>> = {
+    'eachBatch, decode only': () => rivalSample('each-batch.js', [broker.bootstrap, topic, String(records)]),
+    'millrace, binding reader, blackhole': () => daemon({ type: 'blackhole' }, 'binding'),
+    'millrace, native reader, blackhole': () => daemon({ type: 'blackhole' }, 'native'),
+    'millrace, native reader, duckdb': () => daemon(file(), 'native'),
+  }
+  const samples = new Map<string, Sample[]>(Object.keys(ways).map((name) => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    const names = Object.keys(ways)
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(turn + round) % names.length]!
+      samples.get(name)!.push(await ways[name]!())
+    }
+  }
+  const figures = [...samples].map(([name, each]) => figure(name, each))
+  print('records/s from Kafka, broker on the same machine', figures, { records, rounds, partitions })
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+  await broker.stop()
+}
+process.exit(0)

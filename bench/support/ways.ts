@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { Daemon } from '../../test/support/daemon.ts'
+import { uniqueName } from '../../test/support/kafka-broker.ts'
+import { readingMessage, readingProto } from '../../test/support/readings.ts'
+import type { Sample } from './figures.ts'
+
+export interface DaemonWay {
+  readonly bootstrap: string
+  readonly topic: string
+  readonly deadLetterTopic: string
+  /** Records of the topic, and how many of them are good. */
+  readonly records: number
+  readonly good: number
+  readonly sink: object
+  readonly over: object
+  /** A folder for its config file. */
+  readonly folder: string
+}
+
+/** A real daemon from its first partition to the last record durable, in a group of its own. */
+export async function daemonSample(way: DaemonWay): Promise<Sample> {
+  const { bootstrap, topic, deadLetterTopic, records, good, sink, over, folder } = way
+  const group = uniqueName('bench')
+  const daemon = await Daemon.start(`${folder}/${group}.json`, {
+    kafka: { brokers: bootstrap, group },
+    routes: [
+      {
+        topics: [topic],
+        decode: { format: 'protobuf', files: [readingProto], message: readingMessage },
+        sink: 'sink',
+        table: 'readings',
+        metadata: ['partition', 'offset'],
+      },
+    ],
+    sinks: { sink },
+    deadLetters: { topic: deadLetterTopic },
+    ...over,
+  })
+  await daemon.logged('partition started')
+  const startedAt = performance.now()
+  const cpuAtStart = await daemon.metric('process_cpu_seconds_total')
+  await daemon.metricReaches('millrace_rows_written_total', good, 600_000)
+  const seconds = (performance.now() - startedAt) / 1000
+  const cpuSeconds = (await daemon.metric('process_cpu_seconds_total')) - cpuAtStart
+  const code = await daemon.stop()
+  if (code !== 0) throw new Error(`the daemon ended with ${code}:\n${daemon.output}`)
+  return { records, seconds, cpuSeconds }
+}
+
+/** A rival's script, which prints one Sample. */
+export async function rivalSample(script: string, args: readonly string[]): Promise<Sample> {
+  const file = fileURLToPath(new URL(`../rivals/${script}`, import.meta.url))
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let stdout = ''
+  child.stdout.on('data', (part: Buffer) => (stdout += part.toString()))
+  const [code] = (await once(child, 'close')) as [number | null]
+  if (code !== 0) throw new Error(`${script} ended with ${code}`)
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Sample
+}

@@ -1,0 +1,85 @@
+import { loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { createDecoder } from '../decode/create-decoder.ts'
+import { messageChain } from '../errors.ts'
+import type { Problem } from '../errors.ts'
+import { connectionSettings } from '../kafka/client-settings.ts'
+import { TopicDirectory } from '../kafka/topic-directory.ts'
+import { routeOfTopic } from '../routing.ts'
+import { exitCodes } from '../shutdown.ts'
+import { sinkCatalog, sinkOptions } from '../sinks/sink-catalog.ts'
+
+const connectTimeoutMs = 10_000
+
+/**
+ * `millrace check`: looks at everything that `run` needs and reports every problem, each with its place; joins no group
+ * and reads nothing. The config itself must load (a ConfigError with all its problems otherwise). Resolves with the exit code.
+ */
+export async function check(configFile: string, print: (line: string) => void): Promise<number> {
+  const config = loadConfig(configFile, { env: process.env, sinkOptions })
+  const problems = [...(await checkSchemas(config)), ...(await checkKafka(config)), ...(await checkSinks(config))]
+  for (const { path, message } of problems) print(`${path}: ${message}`)
+  print(problems.length === 0 ? `${configFile}: ok` : `${configFile}: ${problems.length} problem(s)`)
+  return problems.length === 0 ? exitCodes.ok : exitCodes.usage
+}
+
+async function checkSchemas(config: Config): Promise<Problem[]> {
+  return collect(
+    config.routes.map(({ decode, table, metadata }, index) => ({
+      path: `routes[${index}].decode`,
+      act: () => createDecoder(decode, table, metadata),
+    })),
+  )
+}
+
+async function checkKafka(config: Config): Promise<Problem[]> {
+  const topics = new TopicDirectory(connectionSettings(config.kafka))
+  try {
+    const unreachable = await collect([{ path: 'kafka.brokers', act: () => topics.connect(connectTimeoutMs) }])
+    if (unreachable.length > 0) return unreachable
+    const named = config.routes.flatMap((route, index) =>
+      route.topics
+        .filter((topic) => !topic.startsWith('^'))
+        .map((topic) => ({
+          path: `routes[${index}].topics`,
+          act: async () => {
+            routeOfTopic(config.routes, topic)
+            await topics.describe([topic])
+          },
+        })),
+    )
+    const { deadLetters } = config
+    const kept = deadLetters && { path: 'deadLetters.topic', act: () => topics.describe([deadLetters.topic]) }
+    return await collect(kept ? [...named, kept] : named)
+  } finally {
+    topics.close()
+  }
+}
+
+async function checkSinks(config: Config): Promise<Problem[]> {
+  return collect(
+    Object.entries(config.sinks).map(([name, { type, ...options }]) => ({
+      path: `sinks.${name}`,
+      act: async () => {
+        const sink = await sinkCatalog[type]!.create(options, { group: config.kafka.group })
+        try {
+          await sink.open()
+        } finally {
+          await sink.close()
+        }
+      },
+    })),
+  )
+}
+
+async function collect(checks: readonly { path: string; act: () => Promise<unknown> }[]): Promise<Problem[]> {
+  const problems: Problem[] = []
+  for (const { path, act } of checks) {
+    try {
+      await act()
+    } catch (error) {
+      problems.push({ path, message: messageChain(error) })
+    }
+  }
+  return problems
+}

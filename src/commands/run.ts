@@ -1,0 +1,45 @@
+import { loadConfig, maskedConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { AdminServer } from '../observe/admin-server.ts'
+import { createLogger } from '../observe/logger.ts'
+import type { Logger } from '../observe/logger.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import { Pipeline } from '../pipeline.ts'
+import { exitCodeOf, exitCodes, untilSignal } from '../shutdown.ts'
+import { sinkOptions } from '../sinks/sink-catalog.ts'
+
+/** `millrace run`: the daemon, until a signal or a failure it cannot survive. Resolves with the exit code. */
+export async function run(configFile: string): Promise<number> {
+  const config = loadConfig(configFile, { env: process.env, sinkOptions })
+  const log = createLogger(config.log.level, config.log.format, process.stdout.isTTY)
+  return runDaemon(config, log)
+}
+
+async function runDaemon(config: Config, log: Logger): Promise<number> {
+  log.info({ pid: process.pid, node: process.version, config: maskedConfig(config) }, 'millrace starts')
+  // Listened for from here on: a signal during a slow start must not be lost.
+  const signalled = untilSignal()
+  let fail: (error: Error) => void = () => undefined
+  const failed = new Promise<Error>((resolve) => (fail = resolve))
+  const metrics = createMetrics()
+  const started = await Promise.race([Pipeline.start(config, metrics, log, (error) => fail(error)), signalled])
+  if (typeof started === 'string') return exitCodes.ok
+  const admin = new AdminServer(metrics.registry, started)
+  if (config.admin.enabled) {
+    const port = await admin.listen(config.admin.host, config.admin.port)
+    log.info({ url: `http://${config.admin.host}:${port}/metrics` }, 'admin port open')
+  }
+  const ended = await Promise.race([signalled, failed])
+  if (ended instanceof Error) log.fatal({ error: ended }, 'millrace cannot go on')
+  else log.info({ signal: ended }, 'stopping: draining, then committing')
+  const clean = await started.stop(config.shutdown.deadlineMs)
+  if (config.admin.enabled) await admin.close()
+  const { books } = started
+  log.info({ books, clean }, 'millrace stopped')
+  if (!books.balanced) {
+    log.fatal({ books }, 'the books do not balance: this is a bug')
+    return exitCodes.internal
+  }
+  if (ended instanceof Error) return exitCodeOf(ended)
+  return clean ? exitCodes.ok : exitCodes.unfinished
+}

@@ -1,0 +1,46 @@
+import protobuf from 'protobufjs'
+import { RecordFault } from './record-fault.ts'
+import { WireCheck } from './wire-check.ts'
+import type { WireShape, WireShapes } from './wire-shape.ts'
+
+/** A decoded message of protobufjs: a field that is absent is not its own property, but its prototype's default. */
+export type Message = Readonly<Record<string, unknown>>
+
+/**
+ * From bytes to a protobufjs message, checked first: protobufjs is lenient in ways that lose values (see `WireCheck`), and
+ * its errors name neither the field nor the byte.
+ */
+export class MessageReader {
+  readonly #type: protobuf.Type
+  readonly #shape: WireShape
+  readonly #check = new WireCheck()
+  /** One for all records of a slab, so that no view is made for each. */
+  #reader = protobuf.Reader.create(new Uint8Array(0))
+
+  constructor(type: protobuf.Type, shapes: WireShapes) {
+    this.#type = type
+    this.#shape = shapes.of(type)
+  }
+
+  /** Reads `bytes[start .. end)`. Byte fields of the message are views of `bytes`. Throws a RecordFault and nothing else. */
+  read(bytes: Uint8Array, start: number, end: number): Message {
+    this.#check.check(this.#shape, bytes, start, end)
+    if (this.#reader.buf !== bytes) this.#reader = protobuf.Reader.create(bytes)
+    const reader = this.#reader
+    reader.pos = start
+    reader.len = end
+    try {
+      return this.#type.decode(reader, end - start)
+    } catch (error) {
+      throw asFault(error)
+    }
+  }
+}
+
+/** What protobufjs still finds: `required` fields, and whatever we do not know of. */
+function asFault(error: unknown): RecordFault {
+  const message = error instanceof Error ? error.message : String(error)
+  const missing = /^missing required '(.*)'$/.exec(message)?.[1]
+  if (missing !== undefined) return new RecordFault('MISSING_REQUIRED', `required field ${missing} is missing`)
+  return new RecordFault('MALFORMED', `protobufjs cannot decode it: ${message}`)
+}

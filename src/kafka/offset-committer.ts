@@ -1,0 +1,68 @@
+import type { PartitionOffset } from './consumer.ts'
+import { partitionKey } from './partition-reader.ts'
+
+/** Sends a commit and waits for the broker's answer. */
+export type SendCommit = (offsets: readonly PartitionOffset[]) => Promise<void>
+
+/**
+ * Commits watermarks: whatever the source says is durable and was not committed before. One request at a time; a failed one
+ * is forgotten, because the watermarks of the next one contain it.
+ */
+export class OffsetCommitter {
+  readonly #send: SendCommit
+  readonly #watermarks: () => readonly PartitionOffset[]
+  readonly #onResult: (error: Error | undefined) => void
+  readonly #committed = new Map<string, number>()
+  #current: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  /** `watermarks` gives, for each partition that is ours now, the offset below which all is durable or dead-lettered. */
+  constructor(
+    send: SendCommit,
+    watermarks: () => readonly PartitionOffset[],
+    onResult: (error: Error | undefined) => void,
+  ) {
+    this.#send = send
+    this.#watermarks = watermarks
+    this.#onResult = onResult
+  }
+
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => void this.commit(), intervalMs)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** What the broker has acknowledged of this partition in this assignment; undefined: nothing. */
+  committed(partition: { topic: string; partition: number }): number | undefined {
+    return this.#committed.get(partitionKey(partition))
+  }
+
+  /**
+   * Commits now and waits for the broker's answer, after a commit under way has ended. True when afterwards everything
+   * that was durable at the call is committed. Never rejects: the result goes to `onResult`.
+   */
+  async commit(): Promise<boolean> {
+    await this.#current
+    const offsets = this.#watermarks().filter((each) => this.#committed.get(partitionKey(each)) !== each.offset)
+    if (offsets.length === 0) return true
+    let sent = false
+    this.#current = this.#send(offsets).then(
+      () => {
+        for (const each of offsets) this.#committed.set(partitionKey(each), each.offset)
+        sent = true
+        this.#onResult(undefined)
+      },
+      (error: Error) => this.#onResult(error),
+    )
+    await this.#current
+    return sent
+  }
+
+  /** Forgets a partition that was given up: its next assignment begins from what the group has then. */
+  forget(partition: { topic: string; partition: number }): void {
+    this.#committed.delete(partitionKey(partition))
+  }
+}

@@ -1,0 +1,237 @@
+import type { PartitionOffset, Rebalance } from '../kafka/consumer.ts'
+import type { PartitionReader, TopicPartition } from '../kafka/partition-reader.ts'
+import type { TopicInfo } from '../kafka/topic-directory.ts'
+import type { Claimed, SinkPartition } from '../sinks/sink.ts'
+import type { Books } from './books.ts'
+import type { LaneSet } from './lane-set.ts'
+import { Lane } from './lane.ts'
+import type { LaneSlab } from './lane.ts'
+
+/** The group member, as far as the assignment needs it. */
+export interface GroupMember {
+  assign(partitions: readonly PartitionOffset[]): void
+  unassign(partitions: readonly TopicPartition[]): void
+  committed(partitions: readonly TopicPartition[]): Promise<(number | undefined)[]>
+  logRange(partition: TopicPartition): Promise<{ start: number; end: number }>
+}
+
+export interface AssignmentOptions {
+  readonly member: GroupMember
+  /** Topics by name, with Kafka's own id of each. */
+  readonly describeTopics: (names: readonly string[]) => Promise<readonly TopicInfo[]>
+  readonly reader: PartitionReader
+  readonly lanes: LaneSet
+  readonly books: Books
+  /** The route of a topic; the group only ever assigns topics that have one. */
+  readonly routeOf: (topic: string) => string
+  /** `Sink.claim` for the partitions of one route. */
+  readonly claim: (route: string, partitions: readonly SinkPartition[]) => Promise<readonly Claimed[]>
+  /** What the lane must know of a slab. */
+  readonly describe: (slab: ArrayBuffer) => LaneSlab
+  /** Commits the watermarks of all lanes; true when they are committed. */
+  readonly commit: () => Promise<boolean>
+  readonly startAt: 'earliest' | 'latest'
+  readonly beginningOfLog: number
+  readonly drainMs: number
+  /** What a lane keeps for a last load when it is drained. */
+  readonly drainLimits: { readonly maxBytes: number; readonly maxRecords: number }
+  /** Bytes a new lane may hold, in it and in flight. */
+  readonly laneBytesMax: (lanes: number) => number
+  readonly backoffMs: (attempt: number) => number
+  readonly events: AssignmentEvents
+}
+
+export interface AssignmentEvents {
+  started(lane: Lane, start: Start): void
+  received(lane: Lane, records: number): void
+  closed(lane: Lane): void
+  /** A lane cannot begin for now: it is tried again in `waitMs`. */
+  waiting(lane: Lane, error: Error, waitMs: number): void
+  revoked(lanes: readonly Lane[], how: 'drained' | 'deadline' | 'lost'): void
+  /** Something a load may be waiting for has changed. */
+  changed(): void
+}
+
+/** Where a lane begins, and who says so. `offset` undefined: the beginning of the log, wherever that is. */
+export interface Start {
+  readonly epoch: number
+  readonly offset: number | undefined
+  readonly from: 'sink' | 'group' | 'config'
+}
+
+/** Claims are waited for this long before the partitions are assigned without them: the group must not stand still longer. */
+const claimBeforeAssignMs = 5000
+const commitBeforeRevokeMs = 5000
+
+/**
+ * Opens, drains and drops partitions, as the group says. Rebalances are answered one after the other, each of them always:
+ * librdkafka stands still until then, and an unanswered one hangs the exit.
+ */
+export class Assignment {
+  readonly #options: AssignmentOptions
+  #queue: Promise<void> = Promise.resolve()
+  /** Set at shutdown: from then on partitions are only given up. */
+  #closing = false
+  #answered = 0
+
+  constructor(options: AssignmentOptions) {
+    this.#options = options
+  }
+
+  /** How many rebalances were answered: 0 while the group has not been joined. */
+  get answered(): number {
+    return this.#answered
+  }
+
+  /** Answers after the ones before it. `onFailure` hears what must not happen: the process cannot go on then. */
+  rebalance(event: Rebalance, onFailure: (error: Error) => void): void {
+    this.#queue = this.#queue
+      .then(() =>
+        event.kind === 'assign' ? this.#assign(event.partitions) : this.#revoke(event.partitions, event.lost),
+      )
+      .then(() => void this.#answered++)
+      .catch(onFailure)
+  }
+
+  /**
+   * Ends every lane in order: no more reading, the head of each lane written, watermarks committed. Resolves when that is
+   * done or the deadline passed; true when everything buffered was written and committed.
+   */
+  async close(deadlineMs: number): Promise<boolean> {
+    this.#closing = true
+    await this.#queue
+    const lanes = [...this.#options.lanes]
+    const drained = await this.#drain(lanes, 'shutdown', deadlineMs)
+    const committed = await withDeadline(this.#options.commit(), commitBeforeRevokeMs)
+    for (const lane of lanes) this.#drop(lane)
+    return drained && committed === true
+  }
+
+  /** Claims a lane anew and reads on from where its sink stands then; for lanes whose load was lost, fenced or resynced. */
+  async recover(lane: Lane, firstWaitMs: number): Promise<void> {
+    const { reader, events } = this.#options
+    lane.reclaim()
+    let waitMs = firstWaitMs
+    for (let attempt = 1; !lane.closed; attempt++) {
+      await delay(waitMs)
+      if (lane.closed || this.#closing) return
+      try {
+        const start = (await this.#starts([lane])).get(lane)!
+        if (lane.closed) return
+        const offset = start.offset ?? (await this.#options.member.logRange(lane)).start
+        await reader.rewind(lane, offset)
+        if (lane.closed) return
+        this.#begin(lane, { ...start, offset })
+        return
+      } catch (error) {
+        waitMs = this.#options.backoffMs(attempt)
+        events.waiting(lane, error as Error, waitMs)
+      }
+    }
+  }
+
+  async #assign(partitions: readonly TopicPartition[]): Promise<void> {
+    const { member, reader, lanes, books, routeOf, events } = this.#options
+    if (this.#closing) return member.assign([])
+    const fresh = partitions.map(({ topic, partition }) => new Lane(topic, partition, routeOf(topic), books))
+    const starts = await withDeadline(this.#starts(fresh), claimBeforeAssignMs).catch((error: Error) => {
+      for (const lane of fresh) events.waiting(lane, error, 0)
+      return undefined
+    })
+    for (const lane of fresh) {
+      lanes.add(lane)
+      // Before assign: only then can no record slip past the reader.
+      reader.open(lane, (slab) => this.#receive(lane, slab))
+    }
+    member.assign(
+      fresh.map((lane) => ({
+        topic: lane.topic,
+        partition: lane.partition,
+        // Without a claim the start is provisional: the lane gets no grant until it is claimed and rewound.
+        offset: starts?.get(lane)?.offset ?? this.#options.beginningOfLog,
+      })),
+    )
+    for (const lane of fresh) {
+      const start = starts?.get(lane)
+      if (start) this.#begin(lane, start)
+      else void this.recover(lane, 0)
+    }
+  }
+
+  async #revoke(partitions: readonly TopicPartition[], lost: boolean): Promise<void> {
+    const { member, events } = this.#options
+    const given = partitions.flatMap(({ topic, partition }) => this.#options.lanes.get(topic, partition) ?? [])
+    if (lost || this.#closing) {
+      // Another member may write them already: nothing of ours is written or committed after this.
+      events.revoked(given, 'lost')
+    } else {
+      const drained = await this.#drain(given, 'revoke', this.#options.drainMs)
+      await withDeadline(this.#options.commit(), commitBeforeRevokeMs)
+      events.revoked(given, drained ? 'drained' : 'deadline')
+    }
+    for (const lane of given) this.#drop(lane)
+    member.unassign(partitions)
+  }
+
+  /** True when all of them ended before the deadline. */
+  async #drain(lanes: readonly Lane[], why: 'revoke' | 'shutdown', deadlineMs: number): Promise<boolean> {
+    const { reader, drainLimits, events } = this.#options
+    for (const lane of lanes) reader.close(lane)
+    const all = Promise.all(lanes.map((lane) => lane.drain(why, drainLimits.maxBytes, drainLimits.maxRecords)))
+    events.changed()
+    return (await withDeadline(all, deadlineMs)) !== undefined
+  }
+
+  #drop(lane: Lane): void {
+    this.#options.reader.close(lane)
+    lane.close()
+    this.#options.lanes.delete(lane)
+    this.#options.events.closed(lane)
+  }
+
+  #begin(lane: Lane, start: Start): void {
+    lane.start(start.epoch, start.offset)
+    this.#options.reader.grant(lane, this.#options.laneBytesMax(this.#options.lanes.size))
+    this.#options.events.started(lane, start)
+  }
+
+  #receive(lane: Lane, buffer: ArrayBuffer): void {
+    const slab = this.#options.describe(buffer)
+    lane.push(slab, performance.now())
+    this.#options.events.received(lane, slab.records)
+  }
+
+  /** Claims lanes in their sinks and decides where each begins: the sink's position, else the group's, else the config's. */
+  async #starts(lanes: readonly Lane[]): Promise<Map<Lane, Start>> {
+    const { member, describeTopics, claim, startAt } = this.#options
+    const topics = await describeTopics([...new Set(lanes.map(({ topic }) => topic))])
+    const ids = new Map(topics.map(({ name, id }) => [name, id]))
+    const starts = new Map<Lane, Start>()
+    for (const route of new Set(lanes.map((lane) => lane.route))) {
+      const own = lanes.filter((lane) => lane.route === route)
+      const wanted = own.map(({ topic, partition }) => ({ route, topic, partition, topicId: ids.get(topic) }))
+      const claims = await claim(route, wanted)
+      const positionless = own.filter((_, index) => claims[index]!.position === null)
+      const committed = await member.committed(positionless.map(({ topic, partition }) => ({ topic, partition })))
+      for (const [index, lane] of own.entries()) {
+        const { epoch, position } = claims[index]!
+        const offset = position ?? committed[positionless.indexOf(lane)]
+        if (position !== null) starts.set(lane, { epoch, offset, from: 'sink' })
+        else if (offset !== undefined) starts.set(lane, { epoch, offset, from: 'group' })
+        else if (startAt === 'earliest') starts.set(lane, { epoch, offset: undefined, from: 'config' })
+        // Asked for now and kept, because `latest` after a crash would be a later one and skip what came between.
+        else starts.set(lane, { epoch, offset: (await member.logRange(lane)).end, from: 'config' })
+      }
+    }
+    return starts
+  }
+}
+
+/** The value, or undefined once the deadline has passed. */
+async function withDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), deadlineMs)))
+  return Promise.race([work, deadline]).finally(() => clearTimeout(timer))
+}
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import type { LoadResult, PartCounts, PartOutcome, TaskPart } from '../workers/messages.ts'
+import type { LaneSet } from './lane-set.ts'
+import type { Lane, LanePart } from './lane.ts'
+import { RouteGate } from './route-gate.ts'
+import type { GateState } from './route-gate.ts'
+import { planLoad } from './scheduler.ts'
+import type { FlushReason, LoadLimits, PlannedLoad } from './scheduler.ts'
+
+/** The worker threads of a route's sink, as the dispatcher needs them. */
+export interface LoadRunner {
+  readonly threads: number
+  load(route: string, parts: readonly TaskPart[]): Promise<LoadResult>
+}
+
+/** What the dispatcher tells of; none may throw. Lanes may be closed by then: their rows are durable all the same. */
+export interface DispatchEvents {
+  departed(route: string, reason: FlushReason, parts: readonly LanePart[]): void
+  /** A part is durable; its bytes are free again. */
+  durable(lane: Lane, part: LanePart, counts: PartCounts): void
+  /** The sink could not take a part: it is kept and tried again when the route's gate opens. */
+  retry(lane: Lane, error: Error): void
+  /** The lane's load is gone and its position unknown or moved: claim it again and read on from there. */
+  lost(lane: Lane, part: LanePart, why: 'resync' | 'fenced' | 'worker', error: Error | undefined): void
+  /** The lane stands still until an operator acts: what was durable before was told by `durable`. */
+  stopped(lane: Lane, error: Error): void
+  finished(route: string, result: LoadResult): void
+}
+
+/**
+ * Takes loads from ready lanes to the workers and their outcomes back to the lanes. A sink gets at most as many loads at
+ * once as it has threads, so nothing queues behind a slow one; what waits stays in its lane, within the lane's bound.
+ */
+export class Dispatcher {
+  readonly #lanes: LaneSet
+  readonly #limits: LoadLimits
+  readonly #runnerOf: (route: string) => LoadRunner
+  readonly #events: DispatchEvents
+  readonly #reviveError: (outcome: PartOutcome & { kind: 'retry' | 'stopped' }) => Error
+  readonly #gates = new Map<string, RouteGate>()
+  readonly #waitMs: (error: Error, attempt: number) => number
+  readonly #loads = new Map<LoadRunner, number>()
+  #scheduled = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: {
+    lanes: LaneSet
+    limits: LoadLimits
+    runnerOf: (route: string) => LoadRunner
+    waitMs: (error: Error, attempt: number) => number
+    reviveError: (outcome: PartOutcome & { kind: 'retry' | 'stopped' }) => Error
+    events: DispatchEvents
+  }) {
+    this.#lanes = options.lanes
+    this.#limits = options.limits
+    this.#runnerOf = options.runnerOf
+    this.#waitMs = options.waitMs
+    this.#reviveError = options.reviveError
+    this.#events = options.events
+  }
+
+  /** Why a route is not written to; undefined when it is. */
+  gateState(route: string): GateState | undefined {
+    return this.#gates.get(route)?.state
+  }
+
+  loadsInFlight(runner: LoadRunner): number {
+    return this.#loads.get(runner) ?? 0
+  }
+
+  /** Something changed: looks for due loads once this turn of the event loop is over, however often it was called. */
+  wake(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#dispatch()
+    })
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #dispatch(): void {
+    clearTimeout(this.#timer)
+    for (;;) {
+      const now = performance.now()
+      const ready = [...this.#lanes].filter((lane) => lane.ready)
+      const plan = planLoad(ready, this.#limits, now, (route) => this.#busy(route) || this.#gate(route).blocked(now))
+      if ('load' in plan) {
+        this.#depart(plan.load)
+        continue
+      }
+      const dueAt = Math.min(plan.dueAt, ...ready.map(({ route }) => this.#gate(route).opensAt ?? Infinity))
+      // A gate that is past its time and a due load both wait for a free worker, whose end wakes us.
+      if (dueAt < Infinity && dueAt > now) this.#timer = setTimeout(() => this.#dispatch(), Math.ceil(dueAt - now))
+      return
+    }
+  }
+
+  #depart({ route, reason, lanes }: PlannedLoad<Lane>): void {
+    const runner = this.#runnerOf(route)
+    const taken: { lane: Lane; part: LanePart }[] = []
+    let bytes = 0
+    let records = 0
+    for (const lane of lanes) {
+      const part = lane.take(Math.max(0, this.#limits.maxBytes - bytes), Math.max(0, this.#limits.maxRecords - records))
+      bytes += part.bytes
+      records += part.records
+      taken.push({ lane, part })
+      this.#lanes.served(lane)
+      if (bytes >= this.#limits.maxBytes || records >= this.#limits.maxRecords) break
+    }
+    this.#loads.set(runner, this.loadsInFlight(runner) + 1)
+    this.#gate(route).departed()
+    this.#events.departed(
+      route,
+      reason,
+      taken.map(({ part }) => part),
+    )
+    void this.#run(route, runner, taken)
+  }
+
+  async #run(route: string, runner: LoadRunner, taken: readonly { lane: Lane; part: LanePart }[]): Promise<void> {
+    const parts = taken.map(({ lane, part }) => ({
+      topic: lane.topic,
+      partition: lane.partition,
+      epoch: lane.epoch,
+      base: part.base,
+      next: part.next,
+      slabs: part.slabs.map(({ buffer }) => buffer),
+      deadLettered: part.deadLettered,
+    }))
+    let result: LoadResult | undefined
+    let failure: Error | undefined
+    try {
+      result = await runner.load(route, parts)
+    } catch (error) {
+      failure = error as Error
+    }
+    this.#loads.set(runner, this.loadsInFlight(runner) - 1)
+    if (result === undefined) {
+      // The worker died with the load: written or not is unknown, so the sink is asked where it stands.
+      this.#gate(route).failed(failure!, performance.now())
+      for (const { lane, part } of taken) this.#lose(lane, part, 'worker', failure)
+    } else {
+      const failed = result.outcomes.find((outcome) => outcome.kind === 'retry')
+      if (failed) this.#gate(route).failed(this.#reviveError(failed), performance.now())
+      else this.#gate(route).succeeded()
+      taken.forEach(({ lane, part }, index) => this.#settle(lane, part, result.outcomes[index]!))
+      this.#events.finished(route, result)
+    }
+    this.wake()
+  }
+
+  #settle(lane: Lane, part: LanePart, outcome: PartOutcome): void {
+    switch (outcome.kind) {
+      case 'durable':
+        lane.settle(outcome.next, outcome.counts)
+        this.#events.durable(lane, part, outcome.counts)
+        // Another writer was further on: what is buffered overlaps with what it wrote, so it is read again from there.
+        if (outcome.next > part.next && !lane.closed) this.#lose(lane, part, 'resync', undefined)
+        return
+      case 'retry': {
+        const slabs = part.slabs.map((slab, index) => ({ ...slab, buffer: outcome.slabs[index]! }))
+        lane.putBack(slabs, outcome.deadLettered)
+        this.#events.retry(lane, this.#reviveError(outcome))
+        return
+      }
+      case 'stopped': {
+        const error = this.#reviveError(outcome)
+        lane.settle(outcome.next, outcome.counts)
+        this.#events.durable(lane, part, outcome.counts)
+        lane.stop(error)
+        this.#events.stopped(lane, error)
+        return
+      }
+      default:
+        this.#lose(lane, part, outcome.kind, undefined)
+    }
+  }
+
+  #lose(lane: Lane, part: LanePart, why: 'resync' | 'fenced' | 'worker', error: Error | undefined): void {
+    lane.abandon()
+    if (!lane.closed) this.#events.lost(lane, part, why, error)
+  }
+
+  #busy(route: string): boolean {
+    const runner = this.#runnerOf(route)
+    return this.loadsInFlight(runner) >= runner.threads
+  }
+
+  #gate(route: string): RouteGate {
+    let gate = this.#gates.get(route)
+    if (gate === undefined) {
+      gate = new RouteGate(this.#waitMs)
+      this.#gates.set(route, gate)
+    }
+    assert(gate)
+    return gate
+  }
+}

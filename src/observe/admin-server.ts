@@ -1,0 +1,74 @@
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Registry } from 'prom-client'
+import { ConfigError } from '../errors.ts'
+
+/** What the probes and the status page tell of the daemon. */
+export interface Health {
+  /** False when the process should be restarted: it makes no progress outside a named waiting state. */
+  live(): boolean
+  /** True once the group is joined, while no route is refused by its sink and no lane stands still. */
+  ready(): boolean
+  /** Plain data without secrets or payload, for /api/status. */
+  status(): unknown
+}
+
+/**
+ * The one admin port: /metrics for Prometheus, /live and /ready for probes, /api/status for people. Only reads; loopback
+ * by default. Requests with another Host than the one bound to are refused on loopback, against DNS rebinding.
+ */
+export class AdminServer {
+  readonly #server: Server
+
+  constructor(registry: Registry, health: Health) {
+    this.#server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+      const send = (status: number, type: string, body: string) => {
+        response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body)
+      }
+      if (request.method !== 'GET' && request.method !== 'HEAD') return send(405, 'text/plain', 'only GET\n')
+      if (!this.#hostAllowed(request.headers.host)) return send(403, 'text/plain', 'this Host is not served\n')
+      switch (new URL(request.url ?? '/', 'http://admin').pathname) {
+        case '/metrics':
+          registry.metrics().then(
+            (text) => send(200, registry.contentType, text),
+            (error: Error) => send(500, 'text/plain', `${error.message}\n`),
+          )
+          return
+        case '/live':
+          return health.live() ? send(200, 'text/plain', 'live\n') : send(503, 'text/plain', 'stalled\n')
+        case '/ready':
+          return health.ready() ? send(200, 'text/plain', 'ready\n') : send(503, 'text/plain', 'not ready\n')
+        case '/api/status':
+          return send(200, 'application/json', `${JSON.stringify(health.status())}\n`)
+        default:
+          return send(404, 'text/plain', 'there are /metrics, /live, /ready and /api/status\n')
+      }
+    })
+  }
+
+  /** Resolves with the port in use. Rejects with a ConfigError when it can't be bound. */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        const message = `${host}:${port} cannot be listened on (${cause.code}); choose another port, or 0 for any free one`
+        reject(new ConfigError('configuration', [{ path: 'admin.port', message }]))
+      })
+      this.#server.listen(port, host, resolve)
+    })
+    // The probes and the scraper must not keep a process alive that is done.
+    this.#server.unref()
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+
+  #hostAllowed(host: string | undefined): boolean {
+    const address = this.#server.address() as AddressInfo | null
+    if (address === null || !/^(127\.|::1$)/.test(address.address)) return true
+    return /^(localhost|127\.0\.0\.\d+|\[::1\])(:\d+)?$/.test(host ?? '')
+  }
+}

@@ -1,0 +1,343 @@
+import { backoffMs } from './backoff.ts'
+import type { Config } from './config/schema.ts'
+import { KafkaRefusedError, MillraceError, WorkerError } from './errors.ts'
+import { errorCodes, kafkaErrorCode } from './kafka/binding.ts'
+import { connectionSettings, consumerSettings } from './kafka/client-settings.ts'
+import { beginningOfLog, Consumer } from './kafka/consumer.ts'
+import type { Rebalance } from './kafka/consumer.ts'
+import type { DeadLetterTopic } from './kafka/dead-letters.ts'
+import { OffsetCommitter } from './kafka/offset-committer.ts'
+import type { PartitionError } from './kafka/native-reader.ts'
+import type { PartitionReader, TopicPartition } from './kafka/partition-reader.ts'
+import { createReader } from './kafka/reader-choice.ts'
+import { SlabView } from './kafka/slab.ts'
+import { parseStatistics } from './kafka/statistics.ts'
+import { TopicDirectory } from './kafka/topic-directory.ts'
+import { Assignment } from './lanes/assignment.ts'
+import { Books } from './lanes/books.ts'
+import { Dispatcher } from './lanes/dispatcher.ts'
+import { LaneSet } from './lanes/lane-set.ts'
+import type { Lane, LaneSlab } from './lanes/lane.ts'
+import type { Health } from './observe/admin-server.ts'
+import type { Logger } from './observe/logger.ts'
+import type { Metrics } from './observe/metrics.ts'
+import { Reporter } from './observe/reporter.ts'
+import { connectDeadLetters, createPools, refuseMissingTopics } from './preflight.ts'
+import { routeOfTopic } from './routing.ts'
+import type { WorkerPool } from './workers/worker-pool.ts'
+
+const connectTimeoutMs = 30_000
+const disconnectTimeoutMs = 10_000
+/** A lane that another writer fenced waits so long for the group to take it away before it claims again. */
+const fencedWaitMs = 5_000
+/** A poll that has not come back for this long means that the process hangs. */
+const pollSilenceMaxMs = 60_000
+
+/** What a pipeline is wired from: everything here is connected or open. */
+interface Parts {
+  readonly config: Config
+  readonly consumer: Consumer
+  readonly topics: TopicDirectory
+  readonly reader: PartitionReader
+  readonly pools: ReadonlyMap<string, WorkerPool>
+  readonly deadLetters: DeadLetterTopic | undefined
+  readonly report: Reporter
+  readonly log: Logger
+  /** Hears of what the process cannot survive. */
+  readonly onFatal: (error: Error) => void
+}
+
+/**
+ * The whole way of a record:
+ *
+ *   reader -> lanes -> dispatcher -> worker pool (decode, sink) -> watermark -> committer
+ *
+ * Everything here is wiring; each stage decides for itself.
+ */
+export class Pipeline implements Health {
+  readonly books = new Books()
+  readonly lanes = new LaneSet()
+  readonly #parts: Parts
+  readonly #dispatcher: Dispatcher
+  readonly #assignment: Assignment
+  readonly #committer: OffsetCommitter
+  /** The log's end a lane, as the last fetch told it. */
+  readonly #ends = new Map<Lane, number>()
+  #polling: Promise<void> = Promise.resolve()
+  #polledAt = performance.now()
+  #closed = false
+
+  /**
+   * Connects, opens sinks and tables, joins the group, and begins to read. Rejects with the first error that makes this
+   * impossible: everything that an operator can get wrong is found here, before the group is disturbed.
+   */
+  static async start(
+    config: Config,
+    metrics: Metrics,
+    log: Logger,
+    onFatal: (error: Error) => void,
+  ): Promise<Pipeline> {
+    const report = new Reporter(metrics, log, config.routes)
+    const late: { pipeline?: Pipeline } = {}
+    const consumer = new Consumer(consumerSettings(config.kafka), {
+      rebalance: (event) => {
+        metrics.rebalances.inc({ kind: event.kind === 'revoke' && event.lost ? 'lost' : event.kind })
+        late.pipeline?.rebalance(event)
+      },
+      statistics: (json) => late.pipeline?.statistics(json),
+      log: (level, facility, message) =>
+        log[level <= 3 ? 'error' : level === 4 ? 'warn' : 'debug']({ facility }, message),
+    })
+    await consumer.connect(connectTimeoutMs)
+    const opened: (() => Promise<void>)[] = [() => consumer.disconnect(disconnectTimeoutMs)]
+    try {
+      const topics = new TopicDirectory(connectionSettings(config.kafka))
+      opened.push(async () => topics.close())
+      await refuseMissingTopics(config, topics)
+      const deadLetters = await connectDeadLetters(config, topics, connectTimeoutMs)
+      if (deadLetters) opened.push(() => deadLetters.disconnect(disconnectTimeoutMs))
+      const pools = createPools(config, deadLetters, (sink, error) => report.workerDied(sink, error))
+      for (const pool of pools.values()) opened.push(() => pool.close(disconnectTimeoutMs))
+      for (const pool of pools.values()) await pool.prepare()
+      const reader = createReader(
+        consumer.binding,
+        config.reader,
+        (notice) => log.warn(notice),
+        (partition, error) => late.pipeline?.partitionFailed(partition, error),
+      )
+      opened.push(() => reader.stop())
+      const pipeline = new Pipeline({ config, consumer, topics, reader, pools, deadLetters, report, log, onFatal })
+      late.pipeline = pipeline
+      pipeline.#join()
+      return pipeline
+    } catch (error) {
+      for (const close of opened.reverse()) await close().catch(() => undefined)
+      throw error
+    }
+  }
+
+  private constructor(parts: Parts) {
+    const { config, consumer, reader, report } = parts
+    this.#parts = parts
+    this.#committer = new OffsetCommitter(
+      (offsets) => consumer.commit(offsets),
+      () => [...this.lanes].flatMap(watermarkOf),
+      (error) => report.committed(error),
+    )
+    this.#dispatcher = new Dispatcher({
+      lanes: this.lanes,
+      limits: config.batch,
+      runnerOf: (route) => this.#poolOf(route),
+      waitMs: retryWaitMs,
+      reviveError: ({ error }) => new WorkerError(error),
+      events: {
+        departed: (...load) => report.departed(...load),
+        finished: (...load) => report.finished(...load),
+        durable: (lane, part, counts) => {
+          reader.grant(lane, part.bytes)
+          report.durable(lane, part, counts)
+        },
+        retry: (...part) => report.retry(...part),
+        lost: (lane, part, why, error) => {
+          report.lost(lane, part, why, error)
+          void this.#assignment.recover(lane, why === 'fenced' ? fencedWaitMs : 0)
+        },
+        stopped: (lane, error) => {
+          reader.close(lane)
+          report.stopped(lane, error)
+        },
+      },
+    })
+    this.#assignment = new Assignment({
+      member: consumer,
+      describeTopics: (names) => parts.topics.describe(names),
+      reader,
+      lanes: this.lanes,
+      books: this.books,
+      routeOf: (topic) => routeOfTopic(config.routes, topic).name,
+      claim: (route, partitions) => this.#poolOf(route).claim(partitions),
+      describe: describeSlab,
+      commit: () => this.#committer.commit(),
+      startAt: config.kafka.startAt,
+      beginningOfLog,
+      drainMs: config.rebalance.drainMs,
+      drainLimits: config.batch,
+      // Half for lanes; the other half is for librdkafka's queues and for columns while they are written.
+      laneBytesMax: (lanes) => Math.floor(config.memory.maxBytes / 2 / Math.max(1, lanes)),
+      backoffMs: (attempt) => backoffMs(attempt, 500, 30_000, Math.random()),
+      events: {
+        started: (...start) => report.started(...start),
+        received: (lane, records) => {
+          report.received(lane, records)
+          this.#dispatcher.wake()
+        },
+        waiting: (...wait) => report.waiting(...wait),
+        revoked: (...given) => report.revoked(...given),
+        closed: (lane) => {
+          this.#committer.forget(lane)
+          this.#ends.delete(lane)
+          report.closed(lane)
+        },
+        changed: () => this.#dispatcher.wake(),
+      },
+    })
+  }
+
+  /**
+   * Ends in order: drain and commit, leave the group, close sinks, dead letters last. True when all that was read is
+   * written and committed. Called once.
+   */
+  async stop(deadlineMs: number): Promise<boolean> {
+    const { consumer, topics, reader, pools, deadLetters, log } = this.#parts
+    this.#committer.stop()
+    const clean = await this.#assignment.close(deadlineMs)
+    // Polled until here, because commits are answered on the common queue.
+    this.#closed = true
+    await this.#polling
+    this.#dispatcher.stop()
+    const steps: [string, () => Promise<void>][] = [
+      ['the reader', () => reader.stop()],
+      ['the topic directory', async () => topics.close()],
+      ['the consumer', () => consumer.disconnect(disconnectTimeoutMs)],
+      ...[...pools].map(([sink, pool]): [string, () => Promise<void>] => [sink, () => pool.close(disconnectTimeoutMs)]),
+      ['the dead letters', async () => deadLetters?.disconnect(disconnectTimeoutMs)],
+    ]
+    for (const [name, close] of steps) {
+      await close().catch((error: Error) => log.warn({ error }, `${name} did not close in order`))
+    }
+    return clean
+  }
+
+  /** From the consumer: the group changes our assignment. */
+  rebalance(event: Rebalance): void {
+    this.#assignment.rebalance(event, this.#parts.onFatal)
+  }
+
+  /** From the reader: what Kafka says of one partition. A position that the log does not have needs an operator's word. */
+  partitionFailed({ topic, partition }: TopicPartition, { code, message }: PartitionError): void {
+    const lane = this.lanes.get(topic, partition)
+    const gap = [errorCodes.autoOffsetReset, errorCodes.offsetOutOfRange, errorCodes.logTruncation] as number[]
+    if (lane === undefined || !gap.includes(code)) {
+      return this.#parts.log.warn({ partition: `${topic}/${partition}`, code }, message)
+    }
+    const error = new KafkaRefusedError(
+      `${topic}/${partition}: the log does not have offset ${lane.watermark ?? 'asked for'} (${message}); ` +
+        'its records were deleted or the topic was made anew: decide where to go on, then set the position there',
+    )
+    this.#parts.reader.close(lane)
+    lane.stop(error)
+    this.#parts.report.stopped(lane, error)
+  }
+
+  /** From the consumer: librdkafka's statistics, once a second. */
+  statistics(json: string): void {
+    for (const { topic, partition, end } of parseStatistics(json)) {
+      const lane = this.lanes.get(topic, partition)
+      if (lane === undefined) continue
+      // Control records above the last delivered one leave no slab; the reader's position has passed them.
+      const position = this.#parts.reader.position(lane)
+      if (position !== undefined) lane.skipTo(position)
+      if (end !== undefined) this.#ends.set(lane, end)
+    }
+    this.#parts.report.gauges({
+      lanes: this.lanes,
+      books: this.books,
+      lag: (lane) => this.#lagOf(lane),
+      committed: (lane) => this.#committer.committed(lane),
+      loads: new Map([...this.#parts.pools].map(([sink, pool]) => [sink, this.#dispatcher.loadsInFlight(pool)])),
+    })
+  }
+
+  /** Records in the log above what is durable, over our partitions; undefined while none is known. */
+  get lag(): number | undefined {
+    const known = [...this.lanes].flatMap((lane) => this.#lagOf(lane) ?? [])
+    return known.length > 0 ? known.reduce((sum, lag) => sum + lag, 0) : undefined
+  }
+
+  live(): boolean {
+    return performance.now() - this.#polledAt < pollSilenceMaxMs
+  }
+
+  ready(): boolean {
+    const refused = this.#parts.config.routes.some(({ name }) => this.#dispatcher.gateState(name) !== undefined)
+    return this.#assignment.answered > 0 && !refused && [...this.lanes].every((lane) => lane.stopReason === undefined)
+  }
+
+  status(): unknown {
+    const now = performance.now()
+    const { config, reader } = this.#parts
+    return {
+      group: config.kafka.group,
+      reader: reader.name,
+      books: { ...this.books },
+      routes: config.routes.map(({ name, sink }) => {
+        const gate = this.#dispatcher.gateState(name)
+        const { error, attempts, until } = gate ?? {}
+        return { name, sink, error: error?.message, attempts, nextTryMs: until && Math.max(0, Math.round(until - now)) }
+      }),
+      lanes: [...this.lanes].map((lane) => ({
+        topic: lane.topic,
+        partition: lane.partition,
+        route: lane.route,
+        waiting: lane.waiting,
+        durable: lane.watermark,
+        committed: this.#committer.committed(lane),
+        lag: this.#lagOf(lane),
+        bufferedRecords: lane.bufferedRecords,
+        inFlightRecords: lane.inFlightRecords,
+        error: lane.stopReason?.message,
+      })),
+    }
+  }
+
+  #join(): void {
+    const { config, consumer } = this.#parts
+    consumer.subscribe(config.routes.flatMap(({ topics }) => [...topics]))
+    this.#committer.start(config.commit.intervalMs)
+    this.#polling = this.#poll()
+  }
+
+  async #poll(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#parts.reader.poll()
+      } catch (error) {
+        this.#onPollError(error as Error)
+        // The error may come again at once, for as long as its cause lasts.
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+      this.#polledAt = performance.now()
+    }
+  }
+
+  #onPollError(error: Error): void {
+    const code = kafkaErrorCode(error)
+    if (code === undefined) this.#parts.onFatal(error)
+    else if (code !== errorCodes.fatal) this.#parts.log.warn({ error }, 'Kafka reports')
+    else this.#parts.onFatal(new KafkaRefusedError('Kafka refuses this group member for good', { cause: error }))
+  }
+
+  #lagOf(lane: Lane): number | undefined {
+    const end = this.#ends.get(lane)
+    return end === undefined || lane.watermark === undefined ? undefined : Math.max(0, end - lane.watermark)
+  }
+
+  #poolOf(route: string): WorkerPool {
+    const { sink } = this.#parts.config.routes.find(({ name }) => name === route)!
+    return this.#parts.pools.get(sink)!
+  }
+}
+
+// A fault that an operator must mend is tried seldom, one that passes by itself soon.
+function retryWaitMs(error: Error, attempt: number): number {
+  const refused = error instanceof MillraceError && !error.retryable
+  return backoffMs(attempt, refused ? 5_000 : 200, 30_000, Math.random())
+}
+
+const watermarkOf = ({ topic, partition, watermark }: Lane) =>
+  watermark === undefined ? [] : [{ topic, partition, offset: watermark }]
+
+function describeSlab(buffer: ArrayBuffer): LaneSlab {
+  const view = new SlabView(buffer)
+  return { buffer, records: view.count, first: view.offset(0), next: view.offset(view.count - 1) + 1 }
+}

@@ -1,0 +1,19 @@
+import type { RouteConfig } from './config/schema.ts'
+import { ConfigError } from './errors.ts'
+
+/**
+ * The one route of a topic. Throws a ConfigError when two routes want it: a partition is read once a group, so a second
+ * reader needs a group (a daemon) of its own.
+ */
+export function routeOfTopic(routes: readonly RouteConfig[], topic: string): RouteConfig {
+  const wanting = routes.filter(({ topics }) => topics.some((each) => matches(each, topic)))
+  const [route, second] = wanting
+  if (route && second === undefined) return route
+  const message = route
+    ? `routes ${wanting.map(({ name }) => name).join(' and ')} both read topic ${topic}; give one of them a daemon with a group of its own`
+    : `no route reads topic ${topic}`
+  throw new ConfigError('configuration', [{ path: 'routes', message }])
+}
+
+const matches = (wanted: string, topic: string): boolean =>
+  wanted.startsWith('^') ? new RegExp(wanted).test(topic) : wanted === topic

@@ -1,0 +1,92 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Claimed, SinkPartition } from '../sink.ts'
+
+export interface StoredPosition {
+  readonly epoch: number
+  /** Null until the first write. */
+  readonly next: number | null
+}
+
+/**
+ * The control table: where each partition stands, in the transaction of the rows. Few rows, no index: DuckDB's indexes have
+ * a history of write-ahead logs that cannot be replayed, and a scan of these rows costs nothing.
+ */
+const createTable = `create table if not exists millrace_position (
+  consumer_group varchar not null, route varchar not null, topic varchar not null, "partition" integer not null,
+  topic_id varchar not null, next_offset bigint, epoch bigint not null)`
+
+const ofPartition = `consumer_group = $1 and route = $2 and topic = $3 and "partition" = $4`
+
+/** The positions of one consumer group in one database. Every call runs in the transaction that is open. */
+export class DuckDbPositions {
+  readonly #connection: DuckDBConnection
+  readonly #group: string
+
+  constructor(connection: DuckDBConnection, group: string) {
+    this.#connection = connection
+    this.#group = group
+  }
+
+  async prepare(): Promise<void> {
+    await this.#connection.run(createTable)
+  }
+
+  /**
+   * Raises the epoch above all that the partition ever had, under any id of its topic, so that it alone tells the newest
+   * claim; the position is that of this topic's id.
+   */
+  async claim(partition: SinkPartition): Promise<Claimed> {
+    const key = [this.#group, partition.route, partition.topic, partition.partition]
+    const topicId = partition.topicId ?? ''
+    const reader = await this.#connection.runAndReadAll(
+      `select topic_id, next_offset, epoch from millrace_position where ${ofPartition}`,
+      key,
+    )
+    const rows = reader.getRows() as [string, bigint | null, bigint][]
+    const own = rows.find(([id]) => id === topicId)
+    const epoch = rows.reduce((most, [, , each]) => Math.max(most, Number(each)), 0) + 1
+    const statement = own
+      ? `update millrace_position set epoch = $6 where ${ofPartition} and topic_id = $5`
+      : 'insert into millrace_position values ($1, $2, $3, $4, $5, null, $6)'
+    await this.#connection.run(statement, [...key, topicId, epoch])
+    return { ...partition, epoch, position: own?.[1] === null || own === undefined ? null : Number(own[1]) }
+  }
+
+  /** The newest claim of each partition, by {@link positionKey}. */
+  async read(): Promise<Map<string, StoredPosition>> {
+    const reader = await this.#connection.runAndReadAll(
+      `select route, topic, "partition", next_offset, epoch from millrace_position
+       where consumer_group = $1 order by epoch`,
+      [this.#group],
+    )
+    const rows = reader.getRows() as [string, string, number, bigint | null, bigint][]
+    return new Map(
+      rows.map(([route, topic, partition, next, epoch]) => [
+        positionKey({ route, topic, partition }),
+        { epoch: Number(epoch), next: next === null ? null : Number(next) },
+      ]),
+    )
+  }
+
+  async move(
+    partition: Pick<SinkPartition, 'route' | 'topic' | 'partition'>,
+    epoch: number,
+    next: number,
+  ): Promise<void> {
+    await this.#connection.run(`update millrace_position set next_offset = $6 where ${ofPartition} and epoch = $5`, [
+      this.#group,
+      partition.route,
+      partition.topic,
+      partition.partition,
+      epoch,
+      next,
+    ])
+  }
+}
+
+/** JSON keeps apart what a separator might join. */
+export const positionKey = ({
+  route,
+  topic,
+  partition,
+}: Pick<SinkPartition, 'route' | 'topic' | 'partition'>): string => JSON.stringify([route, topic, partition])

@@ -1,0 +1,124 @@
+import { DuckDBDataChunk } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBType } from '@duckdb/node-api'
+import duckdb from '@duckdb/node-bindings'
+import type { Batch, TableSchema } from '../../decode/columns.ts'
+import { SinkRefusedError } from '../../errors.ts'
+import { duckDbTypes, takes } from './duckdb-types.ts'
+import { chunkRows, fillNulls, fillVector } from './duckdb-vectors.ts'
+
+interface TableColumn {
+  readonly name: string
+  readonly sql: string
+  readonly nullable: boolean
+}
+
+/** A column of the table in its own order: where its values are in a batch, or that there are none. */
+interface Source {
+  /** Index into `Batch.columns`; -1: every row is null. */
+  readonly index: number
+  readonly chunk: DuckDBType
+  readonly interval: boolean
+}
+
+/** A table that is ready for a route's rows, and how a batch's columns fit into its own. */
+export class DuckDbTable {
+  readonly name: string
+  readonly #sources: readonly Source[]
+
+  private constructor(name: string, sources: readonly Source[]) {
+    this.name = name
+    this.#sources = sources
+  }
+
+  /** Makes the table when absent and adds what it lacks, if that is allowed. Rejects with SinkRefusedError with every mismatch. */
+  static async open(connection: DuckDBConnection, schema: TableSchema, mayChange: boolean): Promise<DuckDbTable> {
+    const present = await readColumns(connection, schema.name)
+    const missing = schema.columns.filter(({ name }) => !present.some((each) => sameName(each.name, name)))
+    const mismatches = present.flatMap((column) => mismatch(column, schema))
+    if (missing.length > 0 && !mayChange) {
+      const names = missing.map(({ name, type }) => `${name} ${duckDbTypes[type].sql}`).join(', ')
+      mismatches.push(present.length === 0 ? 'does not exist' : `lacks ${names}`)
+    }
+    if (mismatches.length > 0) {
+      throw new SinkRefusedError(
+        `table ${schema.name}: ${mismatches.join('; ')}; change the table or the route's columns`,
+      )
+    }
+    for (const statement of changes(schema, present.length > 0, missing)) await connection.run(statement)
+    return new DuckDbTable(schema.name, sourcesOf(await readColumns(connection, schema.name), schema))
+  }
+
+  /** Appends rows [from, rowCount) of a batch, in the transaction that is open. Throws DuckDB's error. */
+  async append(
+    connection: DuckDBConnection,
+    parts: readonly { batch: Batch; from: number; to: number }[],
+  ): Promise<void> {
+    const appender = await connection.createAppender(this.name)
+    try {
+      const chunk = DuckDBDataChunk.create(this.#sources.map((source) => source.chunk))
+      const handle = (chunk as unknown as { chunk: duckdb.DataChunk }).chunk
+      for (const { batch, from, to } of parts) {
+        for (let row = from; row < to; row += chunkRows) {
+          const end = Math.min(to, row + chunkRows)
+          chunk.reset()
+          chunk.rowCount = end - row
+          this.#sources.forEach(({ index, interval }, place) => {
+            const vector = duckdb.data_chunk_get_vector(handle, place)
+            if (index < 0) fillNulls(vector, end - row)
+            else fillVector(vector, batch.columns[index]!, interval, row, end)
+          })
+          appender.appendDataChunk(chunk)
+        }
+      }
+      appender.flushSync()
+    } finally {
+      appender.closeSync()
+    }
+  }
+}
+
+/** An SQL identifier, whatever the name holds. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+async function readColumns(connection: DuckDBConnection, table: string): Promise<TableColumn[]> {
+  const reader = await connection.runAndReadAll(
+    `select column_name, data_type, is_nullable from information_schema.columns
+     where table_schema = current_schema() and lower(table_name) = lower($1) order by ordinal_position`,
+    [table],
+  )
+  return reader.getRows().map(([name, sql, nullable]) => ({
+    name: name as string,
+    sql: sql as string,
+    nullable: nullable === 'YES',
+  }))
+}
+
+function mismatch({ name, sql, nullable }: TableColumn, schema: TableSchema): string[] {
+  const wanted = schema.columns.find((each) => sameName(each.name, name))
+  if (wanted === undefined)
+    return nullable ? [] : [`column ${name} must have a value and the message has no such field`]
+  if (!takes(sql, wanted.type)) return [`column ${name} is ${sql} and ${duckDbTypes[wanted.type].sql} is needed`]
+  return wanted.nullable && !nullable ? [`column ${name} must have a value and the field may have none`] : []
+}
+
+function changes(schema: TableSchema, exists: boolean, missing: TableSchema['columns']): string[] {
+  // Every column may be null: one that is added later must be, and the appender is as fast.
+  const definitions = missing.map(({ name, type }) => `${quoted(name)} ${duckDbTypes[type].sql}`)
+  const table = quoted(schema.name)
+  if (!exists) return [`create table ${table} (${definitions.join(', ')})`]
+  return definitions.map((definition) => `alter table ${table} add column ${definition}`)
+}
+
+function sourcesOf(columns: readonly TableColumn[], schema: TableSchema): Source[] {
+  return columns.map(({ name, sql }) => {
+    const index = schema.columns.findIndex((each) => sameName(each.name, name))
+    const type = schema.columns[index]?.type
+    if (type !== undefined) return { index, chunk: duckDbTypes[type].chunk, interval: type === 'duration' }
+    const known = Object.values(duckDbTypes).find((each) => each.sql === sql)
+    // A chunk of nulls is cast to whatever the column is.
+    return { index: -1, chunk: known?.chunk ?? duckDbTypes.string.chunk, interval: false }
+  })
+}
+
+/** DuckDB's names are case-insensitive, quoted or not. */
+const sameName = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase()

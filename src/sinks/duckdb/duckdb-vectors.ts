@@ -1,0 +1,94 @@
+import duckdb from '@duckdb/node-bindings'
+import type { Column } from '../../decode/columns.ts'
+
+/** Rows of a chunk: DuckDB's STANDARD_VECTOR_SIZE. */
+export const chunkRows = duckdb.vector_size()
+
+/** A chunk's strings as `duckdb_string_t`, 16 bytes each: reused, because a chunk is appended before the next is filled. */
+const stringWords = new Uint32Array(chunkRows * 4)
+const stringBytes = new Uint8Array(stringWords.buffer)
+/** Up to so many bytes a string lives within its `duckdb_string_t`, longer ones behind a pointer. */
+const inlinedBytesMax = 12
+
+/** A chunk's intervals: months and days as 32-bit integers, microseconds as a 64-bit one. */
+const intervals = new BigInt64Array(chunkRows * 2)
+
+/**
+ * Copies rows [from, to) of a column into a vector of a fresh chunk, at most `chunkRows` of them, without a JavaScript value
+ * for each: whole runs of bytes go over in one call.
+ */
+export function fillVector(vector: duckdb.Vector, column: Column, interval: boolean, from: number, to: number): void {
+  if (column.kind === 'variable') fillStrings(vector, column, from, to)
+  else if (interval) fillIntervals(vector, column.values as BigInt64Array, from, to)
+  else {
+    const { buffer, byteOffset, BYTES_PER_ELEMENT: width } = column.values
+    duckdb.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset + from * width, (to - from) * width)
+  }
+  if (column.validity) fillValidity(vector, column.validity, from, to)
+}
+
+/** A vector without a value, for a column that the table has and the rows do not. */
+export function fillNulls(vector: duckdb.Vector, rows: number): void {
+  duckdb.vector_ensure_validity_writable(vector)
+  duckdb.copy_data_to_vector_validity(vector, 0, noRowValid.buffer, 0, validityBytes(rows))
+}
+
+const noRowValid = new Uint8Array(validityBytes(chunkRows))
+
+/**
+ * One call for all the strings: the run of bytes is assigned as one long string to the first element, which copies it into
+ * the vector's heap, and every element is then pointed into that copy. The layout of `duckdb_string_t` is part of DuckDB's C
+ * API: length, then 12 bytes in place, or 4 bytes of prefix and a pointer.
+ * https://github.com/duckdb/duckdb/blob/v1.5.0/src/include/duckdb.h
+ */
+function fillStrings(vector: duckdb.Vector, column: Column & { kind: 'variable' }, from: number, to: number): void {
+  const { offsets, bytes } = column
+  const start = offsets[from]!
+  duckdb.vector_assign_string_element_len(vector, 0, bytes.subarray(start, offsets[to]))
+  // Of a run that short every string is in place, and there is no pointer to read.
+  const [, , low = 0, high = 0] = new Uint32Array(duckdb.vector_get_data(vector, 16).slice().buffer)
+  for (let row = from; row < to; row++) {
+    const at = offsets[row]!
+    const length = offsets[row + 1]! - at
+    const word = (row - from) * 4
+    stringWords[word] = length
+    if (length <= inlinedBytesMax) {
+      stringWords[word + 1] = 0
+      stringWords[word + 2] = 0
+      stringWords[word + 3] = 0
+      for (let index = 0; index < length; index++) stringBytes[word * 4 + 4 + index] = bytes[at + index]!
+    } else {
+      for (let index = 0; index < 4; index++) stringBytes[word * 4 + 4 + index] = bytes[at + index]!
+      const address = low + (at - start)
+      stringWords[word + 2] = address
+      stringWords[word + 3] = high + Math.floor(address / 0x1_0000_0000)
+    }
+  }
+  duckdb.copy_data_to_vector(vector, 0, stringWords.buffer, 0, (to - from) * 16)
+}
+
+function fillIntervals(vector: duckdb.Vector, microseconds: BigInt64Array, from: number, to: number): void {
+  for (let row = from; row < to; row++) {
+    intervals[(row - from) * 2] = 0n
+    intervals[(row - from) * 2 + 1] = microseconds[row]!
+  }
+  duckdb.copy_data_to_vector(vector, 0, intervals.buffer, 0, (to - from) * 16)
+}
+
+/** DuckDB's validity mask has the bit order of ours; where the rows do not begin on a byte the bits are moved. */
+function fillValidity(vector: duckdb.Vector, validity: Uint8Array, from: number, to: number): void {
+  const mask = new Uint8Array(validityBytes(to - from))
+  const shift = from & 7
+  const first = from >> 3
+  for (let index = 0; index < (to - from + 7) >> 3; index++) {
+    const low = validity[first + index]! >> shift
+    mask[index] = shift === 0 ? low : low | ((validity[first + index + 1] ?? 0) << (8 - shift))
+  }
+  duckdb.vector_ensure_validity_writable(vector)
+  duckdb.copy_data_to_vector_validity(vector, 0, mask.buffer, 0, mask.length)
+}
+
+/** The mask is made of 64-bit words. */
+function validityBytes(rows: number): number {
+  return ((rows + 63) >> 6) * 8
+}

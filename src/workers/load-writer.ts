@@ -1,0 +1,224 @@
+import type { Batch } from '../decode/columns.ts'
+import type { Decoder } from '../decode/decoder.ts'
+import { describeError, PoisonRecordError } from '../errors.ts'
+import type { DeadLetter } from '../kafka/dead-letters.ts'
+import { SlabView } from '../kafka/slab.ts'
+import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
+import type { LoadResult, PartOutcome, TaskPart, WorkerReply } from './messages.ts'
+import { withoutRows } from './without-rows.ts'
+
+/** What a load is written with; the same for every load of a route in a worker. */
+export interface LoadTools {
+  readonly decoder: Decoder
+  readonly sink: Sink
+  readonly origin: { readonly route: string; readonly sink: string }
+  /** Stores dead letters through the main thread. Never rejects. */
+  store(letters: readonly DeadLetter[]): Promise<WorkerReply>
+}
+
+/** A write that takes longer is broken off and tried again: no store of ours needs that long for one load. */
+const writeMaxMs = 120_000
+
+/** A part on its way: what is left to write of it, and what became of the rest. */
+interface Progress {
+  readonly part: TaskPart
+  readonly views: readonly SlabView[]
+  /** Undefined once `outcome` is there. */
+  batch: Batch
+  skipped: number
+  /** Dead letters of the part, in this try or an earlier one. */
+  deadLetters: number
+  /** Offsets that were stored as dead letters in this try. */
+  readonly stored: number[]
+  /** Set when a record can neither be written nor dead-lettered: the batch ends before it. */
+  stop: PoisonRecordError | undefined
+  outcome: PartOutcome | undefined
+}
+
+/**
+ * Decodes a load and makes it durable. A dead letter is stored before the write that moves the position past it. The
+ * outcomes come in the order of the parts.
+ */
+export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): Promise<LoadResult> {
+  const startedAt = performance.now()
+  const loads = parts.map((part) => decodePart(part, tools))
+  const decodedAt = performance.now()
+  await deadLetterAll(
+    loads.map(({ progress, letters }) => ({ progress, letters })),
+    tools,
+  )
+  const all = loads.map(({ progress }) => progress)
+  for (;;) {
+    const open = all.filter(({ outcome }) => outcome === undefined)
+    if (open.length === 0) break
+    const acks = await tools.sink.write(
+      open.map(({ batch }) => batch),
+      AbortSignal.timeout(writeMaxMs),
+    )
+    const poisoned = open.flatMap((progress, index) => settle(progress, acks[index]!, tools))
+    // Each round takes at least one row out of a batch, so it ends.
+    await deadLetterAll(poisoned, tools)
+  }
+  return {
+    outcomes: all.map(({ outcome }) => outcome!),
+    decodeSeconds: (decodedAt - startedAt) / 1000,
+    writeSeconds: (performance.now() - decodedAt) / 1000,
+  }
+}
+
+interface Letters {
+  readonly progress: Progress
+  readonly letters: readonly DeadLetter[]
+}
+
+function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
+  const views = part.slabs.map((slab) => new SlabView(slab))
+  const decoded = decoder.decode(views, part)
+  const batch: Batch = {
+    route: origin.route,
+    topic: part.topic,
+    partition: part.partition,
+    base: part.base,
+    next: part.next,
+    epoch: part.epoch,
+    table: decoder.table,
+    rowCount: decoded.rowCount,
+    offsets: decoded.offsets,
+    columns: decoded.columns,
+  }
+  const done = new Set(part.deadLettered)
+  const letters = decoded.bad
+    .filter(({ offset }) => !done.has(offset))
+    .map(({ offset, code, reason }) => deadLetter(part, views, offset, origin, { stage: 'DECODE', code, reason }))
+  const progress: Progress = {
+    part,
+    views,
+    batch,
+    skipped: decoded.skipped,
+    deadLetters: decoded.bad.length,
+    stored: [],
+    stop: undefined,
+    outcome: undefined,
+  }
+  return { progress, letters }
+}
+
+/** Turns an ack into an outcome, or into the poison rows to be dead-lettered before the rest is written. */
+function settle(progress: Progress, ack: Ack, { origin }: LoadTools): Letters[] {
+  const { batch, part } = progress
+  if (ack.kind === 'poison') return [takeOut(progress, ack.rows, origin)]
+  if (ack.kind === 'durable') {
+    const counts = {
+      rows: ack.rows,
+      deduplicated: batch.rowCount - ack.rows,
+      deadLettered: progress.deadLetters,
+      skipped: progress.skipped,
+    }
+    progress.outcome = progress.stop
+      ? { kind: 'stopped', error: describeError(progress.stop), next: ack.next, counts }
+      : { kind: 'durable', next: ack.next, counts }
+  } else if (ack.kind === 'retry') {
+    progress.outcome = {
+      kind: 'retry',
+      error: describeError(ack.error),
+      slabs: part.slabs,
+      deadLettered: progress.stored,
+    }
+  } else {
+    progress.outcome = ack
+  }
+  return []
+}
+
+function takeOut(progress: Progress, rows: readonly PoisonRow[], origin: LoadTools['origin']): Letters {
+  const { batch, part, views } = progress
+  const done = new Set(part.deadLettered)
+  const letters = rows
+    .map(({ row, reason, code }) => {
+      const why = { stage: 'SINK_WRITE', code: code ?? 'ROW_REFUSED', reason } as const
+      return deadLetter(part, views, batch.offsets[row]!, origin, why)
+    })
+    .filter(({ offset }) => !done.has(offset))
+  progress.batch = withoutRows(
+    batch,
+    rows.map(({ row }) => row),
+  )
+  progress.deadLetters += rows.length
+  return { progress, letters }
+}
+
+/** Stores all the letters in one request; what cannot be stored decides the part's outcome. */
+async function deadLetterAll(all: readonly Letters[], tools: LoadTools): Promise<void> {
+  const some = all.filter(({ letters }) => letters.length > 0)
+  if (some.length === 0) return
+  const reply = await tools.store(some.flatMap(({ letters }) => letters))
+  for (const { progress, letters } of some) {
+    if (reply.result === 'stored') {
+      progress.stored.push(...letters.map(({ offset }) => offset))
+    } else if (reply.result === 'failed') {
+      const { part, stored } = progress
+      progress.outcome = { kind: 'retry', error: reply.error, slabs: part.slabs, deadLettered: stored }
+    } else {
+      stopBefore(progress, letters)
+    }
+  }
+}
+
+/** Cuts the batch before the first record that has nowhere to go. */
+function stopBefore(progress: Progress, letters: readonly DeadLetter[]): void {
+  const first = letters.reduce((least, letter) => (letter.offset < least.offset ? letter : least))
+  const { batch, views, part } = progress
+  let rowCount = 0
+  while (rowCount < batch.rowCount && batch.offsets[rowCount]! < first.offset) rowCount++
+  let tombstones = 0
+  for (const view of views) {
+    for (let index = 0; index < view.count && view.offset(index) < first.offset; index++) {
+      if (view.valueBytes(index) < 0) tombstones++
+    }
+  }
+  progress.batch = { ...batch, next: Math.max(batch.base, first.offset), rowCount }
+  progress.skipped = Math.min(progress.skipped, tombstones)
+  progress.deadLetters = part.deadLettered.filter((offset) => offset < first.offset).length
+  progress.stop = new PoisonRecordError(
+    `${first.topic}/${first.partition} offset ${first.offset}: ${first.reason}; set deadLetters.topic to keep such records and go on`,
+  )
+}
+
+function deadLetter(
+  part: TaskPart,
+  views: readonly SlabView[],
+  offset: number,
+  origin: LoadTools['origin'],
+  why: Pick<DeadLetter, 'stage' | 'code' | 'reason'>,
+): DeadLetter {
+  const { view, index } = find(views, offset)
+  return {
+    ...origin,
+    topic: part.topic,
+    partition: part.partition,
+    offset,
+    timestamp: view.timestamp(index),
+    // Copies: a view would be cloned across the thread with the whole slab behind it.
+    key: copy(view.key(index)),
+    value: copy(view.value(index)),
+    headers: view.headers(index).slice(),
+    ...why,
+  }
+}
+
+const copy = (bytes: Uint8Array | null): Uint8Array | null => bytes && bytes.slice()
+
+function find(views: readonly SlabView[], offset: number): { view: SlabView; index: number } {
+  for (const view of views) {
+    if (view.count === 0 || view.offset(view.count - 1) < offset) continue
+    let low = 0
+    let high = view.count - 1
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (view.offset(middle) < offset) low = middle + 1
+      else high = middle
+    }
+    if (view.offset(low) === offset) return { view, index: low }
+  }
+  throw new Error(`offset ${offset} is in no slab of its part`)
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { MessageChannel, parentPort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+import { move, transferableSymbol, valueSymbol, workerData } from 'piscina'
+import { createDecoder } from '../decode/create-decoder.ts'
+import type { Decoder } from '../decode/decoder.ts'
+import { describeError, SinkRefusedError } from '../errors.ts'
+import type { ErrorDescription } from '../errors.ts'
+import type { DeadLetter } from '../kafka/dead-letters.ts'
+import { sinkCatalog } from '../sinks/sink-catalog.ts'
+import type { Claimed, Sink } from '../sinks/sink.ts'
+import { writeLoad } from './load-writer.ts'
+import { closedReply, closeRequest } from './messages.ts'
+import type { LoadResult, Task, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
+
+/** The answer to a claim or prepare: an error of ours would lose its class on the way, so it is described. */
+export type Answer<T> = { readonly value: T } | { readonly error: ErrorDescription }
+
+interface Opened {
+  readonly sink: Sink
+  readonly decoders: ReadonlyMap<string, Decoder>
+}
+
+/**
+ * The thread side of a pool: owns one sink and one decoder a route, for the thread's life. Piscina calls the default
+ * export once a task, one at a time.
+ */
+class Worker {
+  readonly #setup: WorkerSetup
+  readonly #port: MessagePort
+  #ready: Promise<Opened> | undefined
+  readonly #replies = new Map<number, (reply: WorkerReply) => void>()
+  #requests = 0
+
+  constructor(setup: WorkerSetup, port: MessagePort) {
+    this.#setup = setup
+    this.#port = port
+    port.on('message', (message: WorkerReply | typeof closeRequest) => {
+      if (message === closeRequest) void this.#close()
+      else this.#replies.get(message.id)?.(message)
+    })
+  }
+
+  async prepare(): Promise<Answer<null>> {
+    return answer(async () => {
+      await this.#open()
+      return null
+    })
+  }
+
+  async claim(task: Task & { kind: 'claim' }): Promise<Answer<readonly Claimed[]>> {
+    return answer(async () => (await this.#open()).sink.claim(task.partitions))
+  }
+
+  async load(task: Task & { kind: 'load' }): Promise<LoadResult> {
+    let opened: Opened
+    try {
+      opened = await this.#open()
+    } catch (cause) {
+      const error = describeError(cause)
+      const outcomes = task.parts.map(({ slabs }) => ({ kind: 'retry', error, slabs, deadLettered: [] }) as const)
+      return { outcomes, decodeSeconds: 0, writeSeconds: 0 }
+    }
+    const { sink, decoders } = opened
+    const decoder = decoders.get(task.route)
+    assert(decoder, `no route ${task.route} in this worker`)
+    const origin = { route: task.route, sink: this.#setup.sink.name }
+    return writeLoad(task.parts, { decoder, sink, origin, store: (letters) => this.#store(letters) })
+  }
+
+  /** Opens the sink once; a failure is forgotten, so that the next task tries again. */
+  #open(): Promise<Opened> {
+    this.#ready ??= this.#makeReady().catch((error: unknown) => {
+      this.#ready = undefined
+      throw error
+    })
+    return this.#ready
+  }
+
+  async #makeReady(): Promise<Opened> {
+    const { sink: wanted, routes, group } = this.#setup
+    const decoders = new Map<string, Decoder>()
+    for (const { name, decode, table, metadata } of routes) {
+      decoders.set(name, await createDecoder(decode, table, metadata))
+    }
+    const kind = sinkCatalog[wanted.type]
+    if (kind === undefined) throw new SinkRefusedError(`sinks.${wanted.name}.type: there is no sink ${wanted.type}`)
+    const sink = await kind.create(wanted.options, { group })
+    try {
+      await sink.open()
+      for (const decoder of decoders.values()) await sink.evolve(decoder.table)
+    } catch (error) {
+      await sink.close()
+      throw error
+    }
+    return { sink, decoders }
+  }
+
+  async #store(letters: readonly DeadLetter[]): Promise<WorkerReply> {
+    const id = ++this.#requests
+    const replied = new Promise<WorkerReply>((resolve) => this.#replies.set(id, resolve))
+    this.#port.postMessage({ id, letters } satisfies WorkerRequest)
+    return replied.finally(() => this.#replies.delete(id))
+  }
+
+  async #close(): Promise<void> {
+    const opened = await this.#ready?.catch(() => undefined)
+    await opened?.sink.close().catch(() => undefined)
+    this.#port.postMessage(closedReply)
+    this.#port.close()
+  }
+}
+
+async function answer<T>(act: () => Promise<T>): Promise<Answer<T>> {
+  try {
+    return { value: await act() }
+  } catch (error) {
+    return { error: describeError(error) }
+  }
+}
+
+const { port1, port2 } = new MessageChannel()
+const worker = new Worker(workerData as WorkerSetup, port1)
+parentPort?.postMessage(port2, [port2])
+
+export default async function run(task: Task): Promise<unknown> {
+  if (task.kind === 'prepare') return worker.prepare()
+  if (task.kind === 'claim') return worker.claim(task)
+  const result = await worker.load(task)
+  const slabs = result.outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? outcome.slabs : []))
+  return move({ [transferableSymbol]: slabs, [valueSymbol]: result } as never)
+}

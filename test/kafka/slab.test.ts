@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { decodeHeaders, encodeHeaders, packSlab, SlabView } from '../../src/kafka/slab.ts'
+
+const noHeaders = new Uint8Array(0)
+const bytes = fc.uint8Array({ maxLength: 40 })
+const header = fc.record(
+  { name: fc.string({ unit: 'grapheme', maxLength: 10 }), value: fc.option(bytes) },
+  { noNullPrototype: true },
+)
+const record = fc.record({
+  offset: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  timestamp: fc.integer({ min: -1, max: 2 ** 45 }),
+  key: fc.option(bytes),
+  value: fc.option(bytes),
+  headers: fc.array(header, { maxLength: 4 }),
+})
+
+describe('slab', () => {
+  test('whatever is packed is read back, null told from empty', () => {
+    fc.assert(
+      fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), (records) => {
+        const view = new SlabView(packSlab(records.map((each) => ({ ...each, headers: encodeHeaders(each.headers) }))))
+        assert.equal(view.count, records.length)
+        records.forEach((each, index) => {
+          assert.equal(view.offset(index), each.offset)
+          assert.equal(view.timestamp(index), each.timestamp)
+          assert.deepEqual(view.key(index), each.key)
+          assert.deepEqual(view.value(index), each.value)
+          assert.deepEqual(
+            decodeHeaders(view.headers(index)).map(({ name, value }) => ({
+              name,
+              value: value && Uint8Array.from(value),
+            })),
+            each.headers,
+          )
+          assert.equal(view.valueBytes(index), each.value?.length ?? -1)
+          assert.equal(view.keyBytes(index), each.key?.length ?? -1)
+        })
+      }),
+    )
+  })
+
+  test('bytes that are no slab are refused', () => {
+    const slab = packSlab([{ offset: 1, timestamp: 2, key: null, value: null, headers: noHeaders }])
+    assert.throws(() => new SlabView(slab.slice(0, -1)), /not a slab/)
+    assert.throws(() => new SlabView(new ArrayBuffer(64)), /not a slab/)
+  })
+})

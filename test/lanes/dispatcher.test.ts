@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { once, EventEmitter } from 'node:events'
+import { describe, test } from 'node:test'
+import { WorkerError } from '../../src/errors.ts'
+import { Books } from '../../src/lanes/books.ts'
+import { Dispatcher } from '../../src/lanes/dispatcher.ts'
+import type { LoadRunner } from '../../src/lanes/dispatcher.ts'
+import { LaneSet } from '../../src/lanes/lane-set.ts'
+import { Lane } from '../../src/lanes/lane.ts'
+import type { LoadResult, PartOutcome, TaskPart } from '../../src/workers/messages.ts'
+
+const limits = { maxBytes: 1000, maxRecords: 100, lingerMs: 0 }
+const refused = {
+  name: 'SinkUnavailableError',
+  code: 'SINK_UNAVAILABLE',
+  retryable: true,
+  message: 'away',
+  stack: undefined,
+}
+
+/** A pool of one thread whose loads the test answers by hand, in the order they came. */
+class HandRunner extends EventEmitter implements LoadRunner {
+  readonly threads = 1
+  readonly loads: {
+    parts: readonly TaskPart[]
+    end: (outcomes: PartOutcome[]) => void
+    die: (error: Error) => void
+  }[] = []
+
+  load(_route: string, parts: readonly TaskPart[]): Promise<LoadResult> {
+    return new Promise((resolve, reject) => {
+      const end = (outcomes: PartOutcome[]) => resolve({ outcomes, decodeSeconds: 0, writeSeconds: 0 })
+      this.loads.push({ parts, end, die: reject })
+      this.emit('load')
+    })
+  }
+
+  async next(): Promise<(typeof this.loads)[number]> {
+    if (this.loads.length === 0) await once(this, 'load')
+    return this.loads.shift()!
+  }
+}
+
+function setUp(partitions: number) {
+  const books = new Books()
+  const lanes = new LaneSet()
+  const runner = new HandRunner()
+  const told = new EventEmitter()
+  const dispatcher = new Dispatcher({
+    lanes,
+    limits,
+    runnerOf: () => runner,
+    waitMs: () => 1,
+    reviveError: ({ error }) => new WorkerError(error),
+    events: {
+      departed: (...args) => told.emit('departed', ...args),
+      durable: (...args) => told.emit('durable', ...args),
+      retry: (...args) => told.emit('retry', ...args),
+      lost: (...args) => told.emit('lost', ...args),
+      stopped: (...args) => told.emit('stopped', ...args),
+      finished: (...args) => told.emit('finished', ...args),
+    },
+  })
+  const all = Array.from({ length: partitions }, (_, partition) => {
+    const lane = new Lane('t', partition, 'r', books)
+    lanes.add(lane)
+    lane.start(1, 0)
+    return lane
+  })
+  const push = (lane: Lane, first: number, next: number) => {
+    lane.push({ buffer: new ArrayBuffer((next - first) * 10), records: next - first, first, next }, performance.now())
+    dispatcher.wake()
+  }
+  return { books, lanes, runner, told, dispatcher, all, push }
+}
+
+const durable = (part: TaskPart): PartOutcome => ({
+  kind: 'durable',
+  next: part.next,
+  counts: { rows: part.next - part.base, deduplicated: 0, deadLettered: 0, skipped: 0 },
+})
+
+describe('Dispatcher', () => {
+  test('a load takes all ready lanes of a route, and their watermarks follow its end', async () => {
+    const { runner, all, push, books } = setUp(3)
+    for (const lane of all) push(lane, 0, 5)
+    const load = await runner.next()
+    assert.equal(load.parts.length, 3)
+    assert.deepEqual(
+      all.map(({ watermark }) => watermark),
+      [0, 0, 0],
+      'nothing is durable before its ack',
+    )
+    load.end(load.parts.map(durable))
+    push(all[0]!, 5, 6)
+    await runner.next()
+    assert.deepEqual(
+      all.map(({ watermark }) => watermark),
+      [5, 5, 5],
+    )
+    assert.equal(books.written, 15)
+  })
+
+  test('a sink gets no more loads than it has threads, and full lanes take turns', async () => {
+    const { runner, all, push } = setUp(2)
+    for (const lane of all) for (let at = 0; at < 300; at += 100) push(lane, at, at + 100)
+    const served: number[] = []
+    for (let round = 0; round < 6; round++) {
+      const load = await runner.next()
+      assert.equal(runner.loads.length, 0)
+      served.push(load.parts[0]!.partition)
+      load.end(load.parts.map(durable))
+    }
+    assert.deepEqual(served, [0, 1, 0, 1, 0, 1])
+  })
+
+  test('what the sink did not take comes again, the same range, until it does', async () => {
+    const { runner, all, push, told, books } = setUp(1)
+    push(all[0]!, 0, 5)
+    const first = await runner.next()
+    const { slabs } = first.parts[0]!
+    first.end([{ kind: 'retry', error: refused, slabs, deadLettered: [3] }])
+    const [, error] = (await once(told, 'retry')) as [Lane, WorkerError]
+    assert.equal(error.code, 'SINK_UNAVAILABLE')
+    const second = await runner.next()
+    assert.deepEqual([second.parts[0]!.base, second.parts[0]!.next, second.parts[0]!.deadLettered], [0, 5, [3]])
+    second.end(second.parts.map(durable))
+    await once(told, 'finished')
+    assert.deepEqual([all[0]!.watermark, books.written, books.balanced], [5, 5, true])
+  })
+
+  test('a dead worker loses its load: the lane is to be claimed anew', async () => {
+    const { runner, all, push, told, books } = setUp(1)
+    push(all[0]!, 0, 5)
+    const load = await runner.next()
+    load.die(new Error('worker exited with code: 1'))
+    const [lane, , why] = (await once(told, 'lost')) as [Lane, unknown, string]
+    assert.deepEqual([lane, why, lane.watermark, lane.inFlightRecords], [all[0], 'worker', 0, 0])
+    assert.deepEqual([books.givenUp, books.balanced], [5, true])
+  })
+
+  test('a fenced lane is lost and keeps no other from being durable', async () => {
+    const { runner, all, push, told } = setUp(2)
+    for (const lane of all) push(lane, 0, 5)
+    const load = await runner.next()
+    load.end([{ kind: 'fenced' }, durable(load.parts[1]!)])
+    const [lane, , why] = (await once(told, 'lost')) as [Lane, unknown, string]
+    assert.deepEqual([lane.partition, why], [0, 'fenced'])
+    assert.deepEqual(
+      all.map(({ watermark }) => watermark),
+      [0, 5],
+    )
+  })
+
+  test('a stopped lane has its good records durable and goes no further', async () => {
+    const { runner, all, push, told, books } = setUp(1)
+    push(all[0]!, 0, 5)
+    push(all[0]!, 5, 9)
+    const load = await runner.next()
+    const counts = { rows: 3, deduplicated: 0, deadLettered: 0, skipped: 0 }
+    load.end([{ kind: 'stopped', error: { ...refused, code: 'POISON_RECORD' }, next: 3, counts }])
+    await once(told, 'stopped')
+    assert.deepEqual([all[0]!.watermark, all[0]!.waiting], [3, 'operator'])
+    assert.deepEqual([books.written, books.givenUp, books.balanced], [3, 6, true])
+  })
+
+  test('a late end of a closed lane is counted but moves and tells nothing of it', async () => {
+    const { runner, all, lanes, push, told, books } = setUp(1)
+    push(all[0]!, 0, 5)
+    const load = await runner.next()
+    all[0]!.close()
+    lanes.delete(all[0]!)
+    load.end([{ kind: 'fenced' }])
+    await once(told, 'finished')
+    assert.deepEqual([all[0]!.watermark, books.givenUp, books.balanced], [0, 5, true])
+  })
+})
