@@ -15,7 +15,7 @@ const consumer = new kafka.KafkaJS.Kafka({
 }).consumer({
   kafkaJS: { groupId: `each-batch-${process.pid}`, fromBeginning: true, autoCommit: false },
   'js.consumer.max.batch.size': 4096,
-} as never)
+})
 await consumer.connect()
 await consumer.subscribe({ topic })
 

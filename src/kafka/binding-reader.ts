@@ -82,7 +82,7 @@ export class BindingReader implements PartitionReader {
   poll(): Promise<void> {
     const polled = new Promise<void>((resolve, reject) => {
       this.#consumer.consume(recordsPerPollMax, (error: unknown, messages) => {
-        if (error) return reject(error as Error)
+        if (error) return reject(error)
         this.#deliver(messages)
         resolve()
       })

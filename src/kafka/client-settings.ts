@@ -2,10 +2,13 @@ import type { Config } from '../config/schema.ts'
 
 type Settings = Record<string, unknown>
 
-/** What every client needs: where the brokers are, who we are, how the wire is secured. */
+/**
+ * What every client needs: where the brokers are, who we are, how the wire is secured. The user's properties win, here too:
+ * they may be about the wire. Those of the other kind of client are ignored by librdkafka.
+ */
 export function connectionSettings(kafka: Config['kafka']): Settings {
-  const { security } = kafka
-  return withoutUndefined({
+  const { security, properties } = kafka
+  const settings = {
     'bootstrap.servers': kafka.brokers.join(','),
     'client.id': kafka.clientId,
     'security.protocol': security.protocol,
@@ -18,7 +21,10 @@ export function connectionSettings(kafka: Config['kafka']): Settings {
     'ssl.key.password': security.keyPassword,
     // Half-open connections behind NATs and balancers are otherwise noticed only by request time-outs.
     'socket.keepalive.enable': true,
-  })
+    ...properties,
+  }
+  // The binding throws on a key whose value is undefined.
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
 /** The consumer's settings; the user's `kafka.properties` win over ours. */
@@ -58,9 +64,4 @@ export function producerSettings(kafka: Config['kafka']): Settings {
     'message.timeout.ms': 30_000,
     dr_cb: true,
   }
-}
-
-// The binding throws on a key whose value is undefined.
-function withoutUndefined(settings: Settings): Settings {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -80,10 +81,12 @@ export function openPartitionQueues(
   const bindingPath = Object.keys(require.cache).find((path) => path.endsWith(bindingFile))
   if (bindingPath === undefined) throw unavailable(`no ${bindingFile} is loaded in this process`)
   const { readBytesMax, readRecordsMax, coalesceMs } = limits
+  // Positions in a slab are 32-bit, and one record may come on top.
+  assert(readBytesMax > 0 && readBytesMax <= 2 ** 30 && readRecordsMax > 0, 'limits of a read')
   // Set by the client when it has connected.
   const { name } = consumer as unknown as { name?: string }
   try {
-    const client = (consumer as { getClient(): object }).getClient()
+    const client = consumer.getClient() as object
     return new addon.PartitionQueues(client, bindingPath, name ?? '', readBytesMax, readRecordsMax, coalesceMs, deliver)
   } catch (cause) {
     throw unavailable((cause as Error).message, cause)

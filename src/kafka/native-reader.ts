@@ -95,13 +95,15 @@ export class NativeReader implements PartitionReader {
     const opening = this.#openings.get(key)
     assert(opening, `${key} is not open`)
     this.#closeLane(opening, false)
-    // A seek outdates at once all that was fetched before it, so the lane opened after it sees nothing stale.
-    const error = await this.#track(this.#seek({ ...partition, offset }))
-    const given = this.#openings.get(key) !== opening
-    if (error === undefined && !given) return this.#openLane(opening)
-    if (!given) this.#openings.delete(key)
-    const cause = given ? new Error('it was closed meanwhile') : error
-    throw new KafkaUnavailableError(`${key} cannot be read from ${offset}`, { cause })
+    try {
+      // A seek outdates at once all that was fetched before it, so the lane opened after it sees nothing stale.
+      await this.#track(this.#seek({ ...partition, offset }))
+      if (this.#openings.get(key) !== opening) throw new Error('it was closed meanwhile')
+      this.#openLane(opening)
+    } catch (cause) {
+      if (this.#openings.get(key) === opening) this.#openings.delete(key)
+      throw new KafkaUnavailableError(`${key} cannot be read from ${offset}`, { cause })
+    }
   }
 
   poll(): Promise<void> {
@@ -153,9 +155,9 @@ export class NativeReader implements PartitionReader {
     this.#queues.close(lane, purge)
   }
 
-  #seek(target: TopicPartition & { readonly offset: number }): Promise<Error | undefined> {
-    return new Promise((resolve) => {
-      this.#consumer.seek(target, seekTimeoutMs, (error: unknown) => resolve(error ? (error as Error) : undefined))
+  #seek(target: TopicPartition & { readonly offset: number }): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#consumer.seek(target, seekTimeoutMs, (error: unknown) => (error ? reject(error as Error) : resolve()))
     })
   }
 

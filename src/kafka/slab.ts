@@ -101,7 +101,7 @@ export class SlabView {
   /** A view, not a copy. */
   key(index: number): Uint8Array | null {
     const length = this.#keyBytes[index]!
-    return length < 0 ? null : this.bytes.subarray(this.#starts[index]!, this.#starts[index]! + length)
+    return length < 0 ? null : this.bytes.subarray(this.#starts[index], this.#starts[index]! + length)
   }
 
   /** A view, not a copy. */

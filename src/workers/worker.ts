@@ -128,5 +128,5 @@ export default async function run(task: Task): Promise<unknown> {
   if (task.kind === 'claim') return worker.claim(task)
   const result = await worker.load(task)
   const slabs = result.outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? outcome.slabs : []))
-  return move({ [transferableSymbol]: slabs, [valueSymbol]: result } as never)
+  return move({ [transferableSymbol]: slabs, [valueSymbol]: result })
 }

@@ -224,6 +224,30 @@ test('a rewind of a partition that the consumer has not got rejects and closes i
   reader.open(partition, () => undefined)
 })
 
+test('a rewind is possible as soon as the partition is assigned', async () => {
+  const reader = startReader()
+  const partition = { topic, partition: 0 }
+  const log = flow(reader, partition)
+  consumer.assign([{ ...partition, offset: 20_000 }])
+  await reader.rewind(partition, 10_000)
+  reader.grant(partition, 100_000)
+  await log.reached(1)
+  assert.equal(log.offsets[0], 10_000)
+})
+
+test('what librdkafka has fetched of a partition is dropped some time after it was closed and unassigned', async () => {
+  await disconnect(consumer)
+  consumer = await connectConsumer(broker.bootstrap, { 'statistics.interval.ms': 50 })
+  const reader = startReader()
+  const partition = { topic, partition: 0 }
+  reader.open(partition, () => undefined)
+  consumer.assign([{ ...partition, offset: 0 }])
+  await fetchQueueReached(partition, (count) => count >= recordCount)
+  reader.close(partition)
+  consumer.unassign()
+  await fetchQueueReached(partition, (count) => count === 0)
+})
+
 test('the position passes transaction markers and aborted records, up to the end of the log', async () => {
   const own = uniqueName('native-transactions')
   await broker.createTopic(own)
@@ -384,6 +408,25 @@ test('a consumer that is not connected, or is not the one it says, is refused wi
 
 function seek(target: TopicPartition & { offset: number }): Promise<void> {
   return new Promise((resolve, reject) => consumer.seek(target, 5_000, (error) => (error ? reject(error) : resolve())))
+}
+
+/** Resolves with the first statistics in which the count of librdkafka's fetched records is as wanted. */
+function fetchQueueReached({ topic, partition }: TopicPartition, wanted: (count: number) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const onStatistics = ({ message }: { message: string }) => {
+      const { topics } = JSON.parse(message) as Statistics
+      const count = topics[topic]?.partitions[partition]?.fetchq_cnt
+      if (count === undefined || !wanted(count)) return
+      consumer.off('event.stats', onStatistics)
+      resolve()
+    }
+    consumer.on('event.stats', onStatistics)
+  })
+}
+
+/** The part of librdkafka's statistics that is looked at here. */
+interface Statistics {
+  readonly topics: Record<string, { readonly partitions: Record<string, { readonly fetchq_cnt: number }> }>
 }
 
 const text = (bytes: Uint8Array | null): string | null =>

@@ -50,7 +50,7 @@ export async function withProducer(
       'queue.buffering.max.messages': 500_000,
       dr_cb: true,
     },
-    undefined as never,
+    undefined,
   )
   let failure: unknown
   let wake: () => void = () => undefined

@@ -10,7 +10,7 @@ export async function readTopic(bootstrap: string, topic: string, ends: readonly
       'enable.auto.commit': false,
       'enable.partition.eof': true,
     },
-    undefined as never,
+    undefined,
   )
   await new Promise<void>((resolve, reject) => consumer.connect({}, (error) => (error ? reject(error) : resolve())))
   const unread = new Set(ends.flatMap((end, partition) => (end > 0 ? [partition] : [])))

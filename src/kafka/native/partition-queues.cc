@@ -118,7 +118,8 @@ class PartitionQueues : public Nan::ObjectWrap {
   void deliverAll() {
     auto *isolate = v8::Isolate::GetCurrent();
     Nan::HandleScope scope;
-    const auto self = handle();
+    // A stop within the loop lets go of this object; a handle on the stack keeps it until the loop has noticed.
+    [[maybe_unused]] const auto self = handle();
     std::vector<Delivery> deliveries;
     reader_->takeDeliveries(deliveries);
     for (Delivery &delivery : deliveries) {
@@ -134,7 +135,6 @@ class PartitionQueues : public Nan::ObjectWrap {
       };
       deliver_.Call(5, arguments, &resource_);
     }
-    (void)self;
   }
 
   static v8::Local<v8::Value> arrayBuffer(v8::Isolate *isolate, Slab slab) {

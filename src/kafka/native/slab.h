@@ -50,7 +50,7 @@ class SlabPacker {
   Slab pack() const {
     Slab slab{std::unique_ptr<char, FreeBytes>(static_cast<char *>(std::malloc(bytes_))), bytes_};
     char *base = slab.bytes.get();
-    if (base == nullptr) std::abort();
+    if (base == nullptr) std::abort();  // out of memory: nothing can go on
     const uint32_t count = static_cast<uint32_t>(messages_.size());
     const uint32_t prefix[4] = {magic, count, static_cast<uint32_t>(bytes_), 0};
     std::memcpy(base, prefix, sizeof prefix);

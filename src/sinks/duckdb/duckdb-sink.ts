@@ -107,7 +107,9 @@ export class DuckDbSink implements Sink {
       if (other !== undefined) return eachAlone(batches, (batch) => this.#write([batch], signal))
       const rows = await this.#badRows(only.batch, only.from, only.batch.rowCount)
       if (rows.length > 0) return [{ kind: 'poison', rows }]
-      return [{ kind: 'retry', error: translated(error, this.#path) }]
+      // What shows at the commit only cannot be tried, so nobody can tell the rows.
+      const cure = `rows break a constraint of table ${only.batch.table.name} and none does by itself: drop the constraint`
+      return [{ kind: 'retry', error: new SinkRefusedError(cure, { cause: error }) }]
     }
   }
 
@@ -226,9 +228,9 @@ function decide(batch: Batch, stored: StoredPosition | undefined, applying: Appl
   return { kind: 'durable', next: batch.next, rows: batch.rowCount - from }
 }
 
-/** A row broke a rule of the table. DuckDB's messages begin with the kind of error. */
+/** A row broke a rule of the table. The appender's messages name the rule, other statements' begin with the kind of error. */
 const isDataFault = (error: unknown): boolean =>
-  /Constraint Error|Conversion Error|Invalid Input Error/.test(messageChain(error))
+  /constraint|Conversion Error|could not convert/i.test(messageChain(error))
 
 function translated(error: unknown, path: string): MillraceError {
   if (error instanceof SinkRefusedError || error instanceof SinkUnavailableError) return error

@@ -1,5 +1,5 @@
 import { DuckDBDataChunk } from '@duckdb/node-api'
-import type { DuckDBConnection, DuckDBType } from '@duckdb/node-api'
+import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
 import type { Batch, TableSchema } from '../../decode/columns.ts'
 import { SinkRefusedError } from '../../errors.ts'
@@ -71,9 +71,21 @@ export class DuckDbTable {
         }
       }
       appender.flushSync()
-    } finally {
-      appender.closeSync()
+    } catch (error) {
+      // Closing flushes what is left, which fails again and would hide why.
+      tryToClose(appender)
+      throw error
     }
+    appender.closeSync()
+  }
+}
+
+function tryToClose(appender: DuckDBAppender): void {
+  try {
+    appender.clear()
+    appender.closeSync()
+  } catch {
+    // The error that made us close is the one that counts.
   }
 }
 

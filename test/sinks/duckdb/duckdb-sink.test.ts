@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { Column, ColumnType } from '../../../src/decode/columns.ts'
+import { SinkRefusedError } from '../../../src/errors.ts'
+import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
+import { DuckDbSink } from '../../../src/sinks/duckdb/duckdb-sink.ts'
+import { contractBatch, contractTable, fixed, valuesBatch, variable } from '../../support/sink-batches.ts'
+import { describeSinkContract } from '../sink-contract.ts'
+
+const noSignal = new AbortController().signal
+
+describeSinkContract('DuckDbSink', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-duckdb-'))
+  const path = join(folder, 'contract.duckdb')
+  return Promise.resolve({
+    sink: (group) => Promise.resolve(new DuckDbSink(path, true, group)),
+    rows: async () => {
+      const rows = await queryDuckDb(path, `select from_partition || '/' || from_offset as place from contract`)
+      return rows.map(({ place }) => place as string)
+    },
+    remove: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
+  })
+})
+
+describe('DuckDbSink', () => {
+  let folder: string
+  let files = 0
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'millrace-duckdb-'))
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  const newPath = () => join(folder, `${++files}.duckdb`)
+
+  async function claimedSink(path: string, mayChange = true) {
+    const sink = new DuckDbSink(path, mayChange, 'g')
+    await sink.open()
+    const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
+    return { sink, epoch: claimed!.epoch }
+  }
+
+  async function prepared(path: string, statements: string): Promise<void> {
+    const { DuckDBInstance } = await import('@duckdb/node-api')
+    const instance = await DuckDBInstance.create(path)
+    const connection = await instance.connect()
+    await connection.run(statements)
+    connection.closeSync()
+    instance.closeSync()
+  }
+
+  const text = (...values: (string | null)[]) =>
+    variable(values.map((value) => (value === null ? null : Buffer.from(value))))
+  const long = 'ü€😀'.repeat(1000)
+  // The expected texts are what DuckDB itself makes of the values: equal texts are equal values.
+  const cases: { type: ColumnType; column: Column; rows: number; texts: (string | null)[]; as?: string }[] = [
+    { type: 'bool', column: fixed(Uint8Array.of(1, 0)), rows: 2, texts: ['true', 'false'] },
+    {
+      type: 'int32',
+      column: fixed(Int32Array.of(-(2 ** 31), 2 ** 31 - 1)),
+      rows: 2,
+      texts: ['-2147483648', '2147483647'],
+    },
+    { type: 'uint32', column: fixed(Uint32Array.of(0, 2 ** 32 - 1)), rows: 2, texts: ['0', '4294967295'] },
+    {
+      type: 'int64',
+      column: fixed(BigInt64Array.of(-(2n ** 63n), 2n ** 63n - 1n, 2n ** 53n + 1n)),
+      rows: 3,
+      texts: ['-9223372036854775808', '9223372036854775807', '9007199254740993'],
+    },
+    { type: 'uint64', column: fixed(BigUint64Array.of(2n ** 64n - 1n)), rows: 1, texts: ['18446744073709551615'] },
+    { type: 'float32', column: fixed(Float32Array.of(1.5, NaN, -0)), rows: 3, texts: ['1.5', 'nan', '-0.0'] },
+    {
+      type: 'float64',
+      column: fixed(Float64Array.of(Infinity, -Infinity, NaN, -0, Number.MIN_VALUE)),
+      rows: 5,
+      texts: ['inf', '-inf', 'nan', '-0.0', '5e-324'],
+    },
+    {
+      type: 'timestamp',
+      column: fixed(BigInt64Array.of(0n, 253_402_300_799_999_999n, -62_135_596_800_000_000n)),
+      rows: 3,
+      texts: ['0', '253402300799999999', '-62135596800000000'],
+      as: 'epoch_us(value)',
+    },
+    {
+      type: 'duration',
+      column: fixed(BigInt64Array.of(0n, -1n, 315_576_000_000_000_000n)),
+      rows: 3,
+      texts: ['0', '-1', '315576000000000000'],
+      as: `datepart('microsecond', value) + 60000000 * datepart('minute', value) + 3600000000 * datepart('hour', value)`,
+    },
+    {
+      type: 'string',
+      column: text('', null, 'four', 'twelve bytes', 'thirteen byte', long, 'NUL \0 within', '😀'),
+      rows: 8,
+      texts: ['', null, 'four', 'twelve bytes', 'thirteen byte', long, 'NUL \0 within', '😀'],
+    },
+    {
+      type: 'bytes',
+      column: variable([new Uint8Array(0), null, Uint8Array.of(0, 255, 0), new Uint8Array(5000).fill(7)]),
+      rows: 4,
+      texts: ['', null, '00FF00', '07'.repeat(5000)],
+      as: 'hex(value)',
+    },
+    {
+      type: 'json',
+      column: text('{"a":[1,"x"]}', null, '"18446744073709551615"'),
+      rows: 3,
+      texts: ['{"a":[1,"x"]}', null, '"18446744073709551615"'],
+    },
+    {
+      type: 'int64',
+      column: fixed(BigInt64Array.of(1n, 2n, 3n), Uint8Array.of(0b101)),
+      rows: 3,
+      texts: ['1', null, '3'],
+    },
+  ]
+  for (const { type, column, rows, texts, as = 'value' } of cases) {
+    test(`${type} values are read back as they were${column.validity ? ', absent ones as null' : ''}`, async () => {
+      const path = newPath()
+      const { sink, epoch } = await claimedSink(path)
+      const batch = valuesBatch({ name: 'value', type, nullable: true }, column, rows, epoch)
+      await sink.evolve(batch.table)
+      assert.deepEqual(await sink.write([batch], noSignal), [{ kind: 'durable', next: rows, rows }])
+      await sink.close()
+      const read = await queryDuckDb(path, `select (${as})::varchar as text from ${batch.table.name} order by place`)
+      assert.deepEqual(
+        read.map((row) => row['text']),
+        texts,
+      )
+    })
+  }
+
+  test('more rows than a chunk holds, with nulls, arrive whole wherever the head was trimmed', async () => {
+    const path = newPath()
+    const { sink, epoch } = await claimedSink(path)
+    await sink.evolve(contractTable)
+    await sink.write([contractBatch({ epoch, base: 0, next: 4099 })], noSignal)
+    await sink.write([contractBatch({ epoch, base: 4000, next: 10_000 })], noSignal)
+    await sink.close()
+    const [sums] = await queryDuckDb(
+      path,
+      `select count(*) as rows, count(distinct from_offset) as places,
+              count(*) filter ((word is null) <> (from_offset % 5 = 0)) as wrong_nulls,
+              count(*) filter (word <> 'word ' || repeat('x', (from_offset % 20)::int) || ' ' || from_offset) as wrong_words
+       from contract`,
+    )
+    assert.deepEqual(sums, { rows: 10_000n, places: 10_000n, wrong_nulls: 0n, wrong_words: 0n })
+  })
+
+  test('rows that break a rule of the table are named, wherever they are, and the rest is then taken', async () => {
+    const path = newPath()
+    await prepared(
+      path,
+      'create table contract (from_partition integer, from_offset bigint check (from_offset not in (0, 7, 19)), word varchar)',
+    )
+    const { sink, epoch } = await claimedSink(path)
+    await sink.evolve(contractTable)
+    const [ack] = await sink.write([contractBatch({ epoch, base: 0, next: 20 })], noSignal)
+    assert.ok(ack?.kind === 'poison')
+    assert.deepEqual(
+      ack.rows.map(({ row }) => row),
+      [0, 7, 19],
+    )
+    assert.match(ack.rows[0]!.reason, /CHECK constraint/)
+    const offsets = Array.from({ length: 20 }, (_, offset) => offset).filter((offset) => ![0, 7, 19].includes(offset))
+    assert.deepEqual(await sink.write([contractBatch({ epoch, base: 0, next: 20, offsets })], noSignal), [
+      { kind: 'durable', next: 20, rows: 17 },
+    ])
+    await sink.close()
+  })
+
+  test('a key that is there already, or twice in a batch, is the poison of its own batch, and neighbours are written', async () => {
+    const path = newPath()
+    await prepared(path, 'create table contract (from_partition integer, from_offset bigint unique, word varchar)')
+    const { sink, epoch } = await claimedSink(path)
+    await sink.evolve(contractTable)
+    const [second] = await sink.claim([{ route: 'r', topic: 't', partition: 1, topicId: undefined }])
+    const other = (offsets: number[]) =>
+      contractBatch({ epoch: second!.epoch, partition: 1, base: 4, next: 9, offsets })
+    const [taken, refused] = await sink.write([contractBatch({ epoch, base: 0, next: 5 }), other([4, 8])], noSignal)
+    assert.deepEqual(taken, { kind: 'durable', next: 5, rows: 5 })
+    assert.ok(refused?.kind === 'poison')
+    assert.deepEqual(
+      refused.rows.map(({ row }) => row),
+      [0],
+    )
+    const [poison] = await sink.write([other([6, 7, 7, 8])], noSignal)
+    assert.ok(poison?.kind === 'poison')
+    assert.deepEqual(
+      poison.rows.map(({ row }) => row),
+      [2],
+    )
+    await sink.close()
+  })
+
+  test('a table gets the columns that it lacks, and every mismatch is told at once', async () => {
+    const path = newPath()
+    await prepared(
+      path,
+      'create table contract (from_offset varchar, "FROM_PARTITION" integer, other integer not null)',
+    )
+    const { sink } = await claimedSink(path)
+    await assert.rejects(sink.evolve(contractTable), (error: unknown) => {
+      assert.ok(error instanceof SinkRefusedError)
+      assert.match(error.message, /from_offset is VARCHAR and BIGINT is needed.*other must have a value/)
+      return true
+    })
+    await sink.close()
+    await prepared(path, 'drop table contract; create table contract (other integer, from_partition integer)')
+    const { sink: again, epoch } = await claimedSink(path)
+    await again.evolve(contractTable)
+    assert.equal((await again.write([contractBatch({ epoch, base: 0, next: 2 })], noSignal))[0]?.kind, 'durable')
+    await again.close()
+    assert.deepEqual(await queryDuckDb(path, 'select other, from_offset from contract'), [
+      { other: null, from_offset: 0n },
+      { other: null, from_offset: 1n },
+    ])
+  })
+
+  test('a table is not touched where that is not allowed', async () => {
+    const { sink } = await claimedSink(newPath(), false)
+    await assert.rejects(sink.evolve(contractTable), /table contract: does not exist/)
+    await sink.close()
+  })
+
+  test('a hostile name is only a name', async () => {
+    const path = newPath()
+    const { sink, epoch } = await claimedSink(path)
+    const name = 'x"; drop table millrace_position; --'
+    const batch = valuesBatch({ name, type: 'int32', nullable: true }, fixed(Int32Array.of(5)), 1, epoch)
+    const table = { ...batch.table, name: 'a"b' }
+    await sink.evolve(table)
+    assert.equal((await sink.write([{ ...batch, table }], noSignal))[0]?.kind, 'durable')
+    await sink.close()
+    assert.deepEqual(await queryDuckDb(path, 'select * from "a""b"'), [{ place: 0n, [name]: 5 }])
+  })
+
+  test('a missing table is a fault to be mended, never poison', async () => {
+    const path = newPath()
+    const { sink, epoch } = await claimedSink(path)
+    const [ack] = await sink.write([contractBatch({ epoch, base: 0, next: 1 })], noSignal)
+    assert.ok(ack?.kind === 'retry')
+    assert.ok(ack.error instanceof SinkRefusedError)
+    await sink.close()
+  })
+
+  test('kill -9 in the middle of writing leaves rows and position together', async () => {
+    const path = newPath()
+    const writer = fork(fileURLToPath(new URL('../../support/sink-writer.js', import.meta.url)), [path])
+    await once(writer, 'message')
+    const exit = once(writer, 'exit')
+    // While it goes on writing, one small batch after the other.
+    for (let told = 0; told < 20; told++) await once(writer, 'message')
+    writer.kill('SIGKILL')
+    await exit
+    const sink = new DuckDbSink(path, true, 'g')
+    await sink.open()
+    const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
+    await sink.close()
+    const [counted] = await queryDuckDb(path, 'select count(*) as rows, max(from_offset) + 1 as next from contract')
+    assert.ok(claimed!.position! >= 20)
+    assert.deepEqual(counted, { rows: BigInt(claimed!.position!), next: BigInt(claimed!.position!) })
+  })
+})
