@@ -2,7 +2,7 @@ import { backoffMs } from './backoff.ts'
 import type { Config } from './config/schema.ts'
 import { KafkaRefusedError, MillraceError, WorkerError } from './errors.ts'
 import { errorCodes, kafkaErrorCode } from './kafka/binding.ts'
-import { connectionSettings, consumerSettings } from './kafka/client-settings.ts'
+import { consumerSettings } from './kafka/client-settings.ts'
 import { beginningOfLog, Consumer } from './kafka/consumer.ts'
 import type { Rebalance } from './kafka/consumer.ts'
 import type { DeadLetterTopic } from './kafka/dead-letters.ts'
@@ -12,7 +12,7 @@ import type { PartitionReader, TopicPartition } from './kafka/partition-reader.t
 import { createReader } from './kafka/reader-choice.ts'
 import { SlabView } from './kafka/slab.ts'
 import { parseStatistics } from './kafka/statistics.ts'
-import { TopicDirectory } from './kafka/topic-directory.ts'
+import type { Topics } from './kafka/topic-directory.ts'
 import { Assignment } from './lanes/assignment.ts'
 import { Books } from './lanes/books.ts'
 import { Dispatcher } from './lanes/dispatcher.ts'
@@ -22,7 +22,9 @@ import type { Health } from './observe/admin-server.ts'
 import type { Logger } from './observe/logger.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { Reporter } from './observe/reporter.ts'
-import { connectDeadLetters, createPools, refuseMissingTopics } from './preflight.ts'
+import { planMemory } from './memory-plan.ts'
+import type { MemoryPlan } from './memory-plan.ts'
+import { connectDeadLetters, countPartitions, countThreads, createPools } from './preflight.ts'
 import { routeOfTopic } from './routing.ts'
 import type { WorkerPool } from './workers/worker-pool.ts'
 
@@ -33,18 +35,24 @@ const fencedWaitMs = 5_000
 /** A poll that has not come back for this long means that the process hangs. */
 const pollSilenceMaxMs = 60_000
 
-/** What a pipeline is wired from: everything here is connected or open. */
-interface Parts {
+export interface PipelineOptions {
   readonly config: Config
+  /** Closed by the pipeline. */
+  readonly topics: Topics
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** Hears of what the process cannot survive. */
+  readonly onFatal: (error: Error) => void
+}
+
+/** What a pipeline is wired from: everything here is connected or open. */
+interface Parts extends Omit<PipelineOptions, 'metrics'> {
+  readonly memory: MemoryPlan
   readonly consumer: Consumer
-  readonly topics: TopicDirectory
   readonly reader: PartitionReader
   readonly pools: ReadonlyMap<string, WorkerPool>
   readonly deadLetters: DeadLetterTopic | undefined
   readonly report: Reporter
-  readonly log: Logger
-  /** Hears of what the process cannot survive. */
-  readonly onFatal: (error: Error) => void
 }
 
 /**
@@ -71,42 +79,52 @@ export class Pipeline implements Health {
    * Connects, opens sinks and tables, joins the group, and begins to read. Rejects with the first error that makes this
    * impossible: everything that an operator can get wrong is found here, before the group is disturbed.
    */
-  static async start(
-    config: Config,
-    metrics: Metrics,
-    log: Logger,
-    onFatal: (error: Error) => void,
-  ): Promise<Pipeline> {
+  static async start({ config, topics, metrics, log, onFatal }: PipelineOptions): Promise<Pipeline> {
     const report = new Reporter(metrics, log, config.routes)
     const late: { pipeline?: Pipeline } = {}
-    const consumer = new Consumer(consumerSettings(config.kafka), {
-      rebalance: (event) => {
-        metrics.rebalances.inc({ kind: event.kind === 'revoke' && event.lost ? 'lost' : event.kind })
-        late.pipeline?.rebalance(event)
-      },
-      statistics: (json) => late.pipeline?.statistics(json),
-      log: (level, facility, message) =>
-        log[level <= 3 ? 'error' : level === 4 ? 'warn' : 'debug']({ facility }, message),
-    })
-    await consumer.connect(connectTimeoutMs)
-    const opened: (() => Promise<void>)[] = [() => consumer.disconnect(disconnectTimeoutMs)]
+    const opened: (() => Promise<void>)[] = [async () => topics.close()]
     try {
-      const topics = new TopicDirectory(connectionSettings(config.kafka))
-      opened.push(async () => topics.close())
-      await refuseMissingTopics(config, topics)
+      const partitions = await countPartitions(config, topics, connectTimeoutMs)
+      const threads = countThreads(config)
+      const allThreads = [...threads.values()].reduce((sum, count) => sum + count, 0)
+      const memory = planMemory(config.memory.maxBytes, partitions, allThreads, config.batch.maxBytes)
+      log.info({ partitions, threads: Object.fromEntries(threads), memory }, 'memory divided')
+      const consumer = new Consumer(consumerSettings(config.kafka, memory), {
+        rebalance: (event) => {
+          metrics.rebalances.inc({ kind: event.kind === 'revoke' && event.lost ? 'lost' : event.kind })
+          late.pipeline?.rebalance(event)
+        },
+        statistics: (json) => late.pipeline?.statistics(json),
+        log: (level, facility, message) =>
+          log[level <= 3 ? 'error' : level === 4 ? 'warn' : 'debug']({ facility }, message),
+      })
+      await consumer.connect(connectTimeoutMs)
+      opened.push(() => consumer.disconnect(disconnectTimeoutMs))
       const deadLetters = await connectDeadLetters(config, topics, connectTimeoutMs)
       if (deadLetters) opened.push(() => deadLetters.disconnect(disconnectTimeoutMs))
-      const pools = createPools(config, deadLetters, (sink, error) => report.workerDied(sink, error))
+      const pools = createPools(config, threads, deadLetters, (sink, error) => report.workerDied(sink, error))
       for (const pool of pools.values()) opened.push(() => pool.close(disconnectTimeoutMs))
       for (const pool of pools.values()) await pool.prepare()
       const reader = createReader(
         consumer.binding,
         config.reader,
+        memory.slabBytesMax,
         (notice) => log.warn(notice),
         (partition, error) => late.pipeline?.partitionFailed(partition, error),
       )
       opened.push(() => reader.stop())
-      const pipeline = new Pipeline({ config, consumer, topics, reader, pools, deadLetters, report, log, onFatal })
+      const pipeline = new Pipeline({
+        config,
+        topics,
+        memory,
+        consumer,
+        reader,
+        pools,
+        deadLetters,
+        report,
+        log,
+        onFatal,
+      })
       late.pipeline = pipeline
       pipeline.#join()
       return pipeline
@@ -117,7 +135,8 @@ export class Pipeline implements Health {
   }
 
   private constructor(parts: Parts) {
-    const { config, consumer, reader, report } = parts
+    const { config, memory, consumer, reader, report } = parts
+    const limits = { ...config.batch, maxBytes: memory.loadBytesMax }
     this.#parts = parts
     this.#committer = new OffsetCommitter(
       (offsets) => consumer.commit(offsets),
@@ -126,7 +145,7 @@ export class Pipeline implements Health {
     )
     this.#dispatcher = new Dispatcher({
       lanes: this.lanes,
-      limits: config.batch,
+      limits,
       runnerOf: (route) => this.#poolOf(route),
       waitMs: retryWaitMs,
       reviveError: ({ error }) => new WorkerError(error),
@@ -161,9 +180,8 @@ export class Pipeline implements Health {
       startAt: config.kafka.startAt,
       beginningOfLog,
       drainMs: config.rebalance.drainMs,
-      drainLimits: config.batch,
-      // Half for lanes; the other half is for librdkafka's queues and for columns while they are written.
-      laneBytesMax: (lanes) => Math.floor(config.memory.maxBytes / 2 / Math.max(1, lanes)),
+      drainLimits: limits,
+      lanesBytesMax: memory.lanesBytes,
       backoffMs: (attempt) => backoffMs(attempt, 500, 30_000, Math.random()),
       events: {
         started: (...start) => report.started(...start),

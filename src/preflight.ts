@@ -3,22 +3,31 @@ import type { Config } from './config/schema.ts'
 import { ConfigError, messageChain, SinkRefusedError } from './errors.ts'
 import { producerSettings } from './kafka/client-settings.ts'
 import { DeadLetterTopic } from './kafka/dead-letters.ts'
-import type { TopicDirectory } from './kafka/topic-directory.ts'
-import { routeOfTopic } from './routing.ts'
+import type { Topics } from './kafka/topic-directory.ts'
+import { isPattern, matchesTopic, routeOfTopic } from './routing.ts'
 import { sinkCatalog } from './sinks/sink-catalog.ts'
+import type { SinkKind } from './sinks/sink.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
 
-/** Named topics must exist and have one route: a typo would otherwise wait for ever. Patterns may match later. */
-export async function refuseMissingTopics(config: Config, topics: TopicDirectory): Promise<void> {
-  const names = config.routes.flatMap(({ topics }) => topics).filter((topic) => !topic.startsWith('^'))
-  for (const name of names) routeOfTopic(config.routes, name)
-  await topics.describe(names)
+/**
+ * How many partitions this member can be assigned at the most. Named topics must exist and have one route: a typo would
+ * otherwise wait for ever. Patterns may match more later; now they count for what they match.
+ */
+export async function countPartitions({ routes }: Config, topics: Topics, timeoutMs: number): Promise<number> {
+  const there = await topics.list(timeoutMs)
+  const wanted = routes.flatMap((route) => route.topics)
+  const named = wanted.filter((topic) => !isPattern(topic))
+  const matched = there.filter((topic) => wanted.some((each) => isPattern(each) && matchesTopic(each, topic)))
+  const all = [...new Set([...named, ...matched])]
+  for (const name of all) routeOfTopic(routes, name)
+  const described = await topics.describe(all)
+  return described.reduce((sum, { partitions }) => sum + partitions, 0)
 }
 
 /** The dead-letter topic's producer, connected; undefined when none is configured. It must exist, or nothing could go there. */
 export async function connectDeadLetters(
   config: Config,
-  topics: TopicDirectory,
+  topics: Topics,
   timeoutMs: number,
 ): Promise<DeadLetterTopic | undefined> {
   if (config.deadLetters === undefined) return undefined
@@ -34,22 +43,31 @@ export async function connectDeadLetters(
   return deadLetters
 }
 
-/** One pool of threads a sink that a route uses, as large as the machine and the sink allow; by the sink's name. */
+/** How many threads each sink that a route uses gets, as the machine and the sink allow; by the sink's name. */
+export function countThreads(config: Config): Map<string, number> {
+  const wanted = config.workers === 'auto' ? availableParallelism() : config.workers
+  const used = Object.entries(config.sinks).filter(([name]) => config.routes.some(({ sink }) => sink === name))
+  return new Map(used.map(([name, { type }]) => [name, Math.min(wanted, kindOf(name, type).threadsMax)]))
+}
+
+/** One pool of threads a sink; by the sink's name. */
 export function createPools(
   config: Config,
+  threads: ReadonlyMap<string, number>,
   deadLetters: DeadLetterTopic | undefined,
   onDeath: (sink: string, error: Error) => void,
 ): Map<string, WorkerPool> {
-  const pools = new Map<string, WorkerPool>()
-  const wanted = config.workers === 'auto' ? availableParallelism() : config.workers
-  for (const [name, { type, ...options }] of Object.entries(config.sinks)) {
+  const pools = [...threads].map(([name, count]): [string, WorkerPool] => {
+    const { type, ...options } = config.sinks[name]!
     const routes = config.routes.filter(({ sink }) => sink === name)
-    if (routes.length === 0) continue
-    const kind = sinkCatalog[type]
-    if (kind === undefined) throw new SinkRefusedError(`sinks.${name}.type: there is no sink ${type}`)
     const setup = { group: config.kafka.group, sink: { name, type, options }, routes }
-    const threads = Math.min(wanted, kind.threadsMax)
-    pools.set(name, new WorkerPool(setup, threads, deadLetters, (error) => onDeath(name, error)))
-  }
-  return pools
+    return [name, new WorkerPool(setup, count, deadLetters, (error) => onDeath(name, error))]
+  })
+  return new Map(pools)
+}
+
+function kindOf(name: string, type: string): SinkKind {
+  const kind = sinkCatalog[type]
+  if (kind === undefined) throw new SinkRefusedError(`sinks.${name}.type: there is no sink ${type}`)
+  return kind
 }

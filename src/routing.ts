@@ -6,7 +6,7 @@ import { ConfigError } from './errors.ts'
  * reader needs a group (a daemon) of its own.
  */
 export function routeOfTopic(routes: readonly RouteConfig[], topic: string): RouteConfig {
-  const wanting = routes.filter(({ topics }) => topics.some((each) => matches(each, topic)))
+  const wanting = routes.filter(({ topics }) => topics.some((each) => matchesTopic(each, topic)))
   const [route, second] = wanting
   if (route && second === undefined) return route
   const message = route
@@ -15,5 +15,8 @@ export function routeOfTopic(routes: readonly RouteConfig[], topic: string): Rou
   throw new ConfigError('configuration', [{ path: 'routes', message }])
 }
 
-const matches = (wanted: string, topic: string): boolean =>
-  wanted.startsWith('^') ? new RegExp(wanted).test(topic) : wanted === topic
+/** A topic's name cannot begin with ^, so what does is a pattern. */
+export const isPattern = (wanted: string): boolean => wanted.startsWith('^')
+
+export const matchesTopic = (wanted: string, topic: string): boolean =>
+  isPattern(wanted) ? new RegExp(wanted).test(topic) : wanted === topic

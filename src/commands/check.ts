@@ -5,7 +5,7 @@ import { messageChain } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { connectionSettings } from '../kafka/client-settings.ts'
 import { TopicDirectory } from '../kafka/topic-directory.ts'
-import { routeOfTopic } from '../routing.ts'
+import { isPattern, routeOfTopic } from '../routing.ts'
 import { exitCodes } from '../shutdown.ts'
 import { sinkCatalog, sinkOptions } from '../sinks/sink-catalog.ts'
 
@@ -35,11 +35,11 @@ async function checkSchemas(config: Config): Promise<Problem[]> {
 async function checkKafka(config: Config): Promise<Problem[]> {
   const topics = new TopicDirectory(connectionSettings(config.kafka))
   try {
-    const unreachable = await collect([{ path: 'kafka.brokers', act: () => topics.connect(connectTimeoutMs) }])
+    const unreachable = await collect([{ path: 'kafka.brokers', act: () => topics.list(connectTimeoutMs) }])
     if (unreachable.length > 0) return unreachable
     const named = config.routes.flatMap((route, index) =>
       route.topics
-        .filter((topic) => !topic.startsWith('^'))
+        .filter((topic) => !isPattern(topic))
         .map((topic) => ({
           path: `routes[${index}].topics`,
           act: async () => {

@@ -1,13 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { loadMessageType } from '../decode/schema-source.ts'
 import { DemoCluster } from '../kafka/demo-cluster.ts'
-import { simulatedReadings } from './simulated-readings.ts'
+import { deadLetterTopic, simulatedReadings, topic } from './simulated-readings.ts'
 
 /** Demo to devices. `settled`: records that are rows or dead letters by now; the devices wait when they are far ahead of it. */
 export type DeviceOrder =
   | {
       readonly kind: 'start'
-      readonly topic: string
       readonly rate: number
       readonly protoFile: string
       readonly message: string
@@ -19,7 +18,7 @@ export type DeviceOrder =
 /** Devices to demo. */
 export type DeviceReport =
   | { readonly kind: 'cluster'; readonly brokers: string }
-  | { readonly kind: 'produced'; readonly records: number; readonly broken: number; readonly final: boolean }
+  | { readonly kind: 'produced'; readonly records: number; readonly final: boolean }
 
 /** The mock cluster drops the oldest of more than 100,000 records a partition: the devices stay far below, over 4 partitions. */
 const aheadMax = 120_000
@@ -30,7 +29,7 @@ const tickMs = 10
  * producer's work would otherwise share the daemon's main thread.
  */
 async function main(): Promise<void> {
-  const cluster = await DemoCluster.start()
+  const cluster = await DemoCluster.start([topic, deadLetterTopic])
   let settled = 0
   let stopping = false
   let producing: Promise<void> = Promise.resolve()
@@ -45,11 +44,10 @@ async function main(): Promise<void> {
   process.on('SIGINT', () => undefined)
   tell({ kind: 'cluster', brokers: cluster.brokers })
 
-  async function produce({ topic, rate, protoFile, message }: DeviceOrder & { kind: 'start' }): Promise<void> {
+  async function produce({ rate, protoFile, message }: DeviceOrder & { kind: 'start' }): Promise<void> {
     const type = await loadMessageType({ files: [protoFile], message })
     const readings = simulatedReadings(type, 7)
     let produced = 0
-    let broken = 0
     let next = readings.next().value
     const startedAt = performance.now()
     let heldMs = 0
@@ -62,13 +60,12 @@ async function main(): Promise<void> {
       const due = Math.min(((performance.now() - startedAt - heldMs) * rate) / 1000, settled + aheadMax)
       while (produced < due && cluster.produce(topic, next.key, next.value)) {
         produced++
-        if (next.broken) broken++
         next = readings.next().value
       }
-      tell({ kind: 'produced', records: produced, broken, final: false })
+      tell({ kind: 'produced', records: produced, final: false })
     }
     await cluster.flush(30_000)
-    tell({ kind: 'produced', records: cluster.delivered, broken, final: true })
+    tell({ kind: 'produced', records: cluster.delivered, final: true })
   }
 }
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { ConfigError } from '../errors.ts'
+import { demoTopics } from '../kafka/demo-cluster.ts'
 import { AdminServer } from '../observe/admin-server.ts'
 import { createLogger } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
@@ -16,6 +17,7 @@ import { exitCodes, untilSignal } from '../shutdown.ts'
 import { queryDuckDb } from '../sinks/duckdb/duckdb-query.ts'
 import { sinkOptions } from '../sinks/sink-catalog.ts'
 import type { DeviceOrder, DeviceReport } from './demo-devices.ts'
+import { deadLetterTopic, topic } from './simulated-readings.ts'
 
 export interface DemoOptions {
   /** Ends by itself after so long; undefined: at Ctrl-C. */
@@ -24,7 +26,6 @@ export interface DemoOptions {
   readonly file: string
 }
 
-const topic = 'telemetry.readings'
 const message = 'telemetry.v1.Reading'
 const protoFile = fileURLToPath(new URL('proto/telemetry.proto', packageRoot))
 /** After the devices stop, the rest must be durable within this. */
@@ -57,14 +58,15 @@ async function ingest(options: DemoOptions, devices: Devices, signalled: Promise
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<never>((_, reject) => (fail = reject))
   failed.catch(() => undefined)
-  const pipeline = await Pipeline.start(config, metrics, createLogger('warn', 'auto', process.stdout.isTTY), fail)
+  const log = createLogger('warn', 'auto', process.stdout.isTTY)
+  const pipeline = await Pipeline.start({ config, topics: demoTopics, metrics, log, onFatal: fail })
   const admin = new AdminServer(metrics.registry, pipeline)
   const port = await admin.listen(config.admin.host, config.admin.port)
   console.log(
     `devices write ${options.rate} readings/s to ${topic}; rows go to ${options.file}; metrics: http://127.0.0.1:${port}/metrics`,
   )
 
-  devices.tell({ kind: 'start', topic, rate: options.rate, protoFile, message })
+  devices.tell({ kind: 'start', rate: options.rate, protoFile, message })
   const progress = new Progress(pipeline, devices)
   const timeUp = options.forMs === undefined ? never : new Promise((resolve) => setTimeout(resolve, options.forMs))
   await Promise.race([signalled, timeUp, failed])
@@ -139,7 +141,7 @@ class Devices {
 class Progress {
   readonly #timer: NodeJS.Timeout
   #lastSettled = 0
-  #lastPrintedAt = 0
+  #lastPrintedAt = performance.now()
 
   constructor(pipeline: Pipeline, devices: Devices) {
     let ticks = 0
@@ -161,7 +163,7 @@ class Progress {
     const now = performance.now()
     const { written, deadLettered } = pipeline.books
     const settledNow = written + deadLettered
-    const rate = this.#lastPrintedAt === 0 ? 0 : ((settledNow - this.#lastSettled) * 1000) / (now - this.#lastPrintedAt)
+    const rate = ((settledNow - this.#lastSettled) * 1000) / (now - this.#lastPrintedAt)
     this.#lastSettled = settledNow
     this.#lastPrintedAt = now
     const memory = Math.round(process.memoryUsage.rss() / 1_048_576)
@@ -195,7 +197,7 @@ function demoConfig(brokers: string, file: string): Config {
       },
     ],
     sinks: { file: { type: 'duckdb', path: file } },
-    deadLetters: { topic: `${topic}.dead` },
+    deadLetters: { topic: deadLetterTopic },
     admin: { port: 0 },
   })
   return parseConfig(text, 'the demo', { format: 'json', env: {}, sinkOptions })

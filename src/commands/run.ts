@@ -1,5 +1,7 @@
 import { loadConfig, maskedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { connectionSettings } from '../kafka/client-settings.ts'
+import { TopicDirectory } from '../kafka/topic-directory.ts'
 import { AdminServer } from '../observe/admin-server.ts'
 import { createLogger } from '../observe/logger.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -22,7 +24,9 @@ async function runDaemon(config: Config, log: Logger): Promise<number> {
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<Error>((resolve) => (fail = resolve))
   const metrics = createMetrics()
-  const started = await Promise.race([Pipeline.start(config, metrics, log, (error) => fail(error)), signalled])
+  const topics = new TopicDirectory(connectionSettings(config.kafka))
+  const starting = Pipeline.start({ config, topics, metrics, log, onFatal: (error) => fail(error) })
+  const started = await Promise.race([starting, signalled])
   if (typeof started === 'string') return exitCodes.ok
   const admin = new AdminServer(metrics.registry, started)
   if (config.admin.enabled) {

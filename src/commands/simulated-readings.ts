@@ -2,6 +2,10 @@ import type { loadMessageType } from '../decode/schema-source.ts'
 
 type MessageType = Awaited<ReturnType<typeof loadMessageType>>
 
+/** The demo's topics. */
+export const topic = 'telemetry.readings'
+export const deadLetterTopic = 'telemetry.dead'
+
 export interface SimulatedReading {
   /** The device: a key's records stay in one partition, in order. */
   readonly key: string
@@ -14,7 +18,7 @@ const devices = 500
 const sensors = ['temperature', 'humidity', 'pressure', 'vibration']
 
 /** One in so many readings is broken on purpose. */
-export const brokenEvery = 1000
+const brokenEvery = 1000
 
 /** Endless readings of a fleet of devices, about 90 bytes each; the same ones for the same seed. */
 export function* simulatedReadings(type: MessageType, seed: number): Generator<SimulatedReading, never> {

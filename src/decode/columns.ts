@@ -33,13 +33,7 @@ export interface TableSchema {
 
 /** Fixed-width values, by column type. */
 export type FixedValues =
-  | Uint8Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array
+  Uint8Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array | Float32Array | Float64Array
 
 /**
  * `validity` is a bitmap, least significant bit first, 1 = the row has a value; absent when every row has one. A row

@@ -27,8 +27,14 @@ export function connectionSettings(kafka: Config['kafka']): Settings {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
-/** The consumer's settings; the user's `kafka.properties` win over ours. */
-export function consumerSettings(kafka: Config['kafka']): Settings {
+/** What librdkafka keeps of a small message in a queue beside its payload: the operation, the message, its share of a buffer. */
+const queuedMessageBytes = 512
+
+/** The consumer's settings; the user's `kafka.properties` win over ours. `memory` is what librdkafka may hold. */
+export function consumerSettings(
+  kafka: Config['kafka'],
+  memory: { readonly queuedBytesAPartition: number; readonly fetchBytesAPartition: number },
+): Settings {
   const settings: Settings = {
     ...connectionSettings(kafka),
     'group.id': kafka.group,
@@ -42,8 +48,11 @@ export function consumerSettings(kafka: Config['kafka']): Settings {
     // The default of 1000 stalls a partition for a second each time its queue was full: it cost 60 % of the throughput.
     'fetch.queue.backoff.ms': 5,
     'fetch.wait.max.ms': 100,
-    'queued.min.messages': 100_000,
-    'queued.max.messages.kbytes': 65_536,
+    // Both hold for each partition's queue, as our reader takes them; for the common one with the binding's reader. The
+    // kilobytes count payload only, so small messages are bounded by their number.
+    'queued.max.messages.kbytes': Math.max(1, Math.floor(memory.queuedBytesAPartition / 1024)),
+    'queued.min.messages': Math.max(1000, Math.floor(memory.queuedBytesAPartition / queuedMessageBytes)),
+    'fetch.message.max.bytes': memory.fetchBytesAPartition,
     'statistics.interval.ms': 1000,
     'enable.partition.eof': false,
     ...kafka.properties,

@@ -4,6 +4,7 @@ import type { Producer } from '@confluentinc/kafka-javascript'
 import { KafkaUnavailableError } from '../errors.ts'
 import { errorCodes, kafkaErrorCode } from './binding.ts'
 import { connectClient, disconnectClient } from './client-connection.ts'
+import type { Topics } from './topic-directory.ts'
 
 interface BrokerStatistics {
   brokers: Record<string, { nodeid: number; nodename: string }>
@@ -17,6 +18,7 @@ interface BrokerStatistics {
 export class DemoCluster {
   readonly brokers: string
   readonly #producer: Producer
+  #queued = 0
   #delivered = 0
   #failed = 0
 
@@ -30,7 +32,8 @@ export class DemoCluster {
     producer.setPollInBackground(true)
   }
 
-  static async start(): Promise<DemoCluster> {
+  /** With topics of these names. */
+  static async start(topics: readonly string[]): Promise<DemoCluster> {
     const settings = {
       'test.mock.num.brokers': 1,
       'statistics.interval.ms': 50,
@@ -48,6 +51,7 @@ export class DemoCluster {
     const { brokers } = JSON.parse(message) as BrokerStatistics
     const broker = Object.values(brokers).find(({ nodeid }) => nodeid >= 1)
     if (broker === undefined) throw new KafkaUnavailableError('the embedded broker tells no address')
+    for (const topic of topics) await makeTopic(producer, topic)
     return new DemoCluster(producer, broker.nodename)
   }
 
@@ -56,15 +60,11 @@ export class DemoCluster {
     return this.#delivered
   }
 
-  /** Records that the cluster did not acknowledge. */
-  get failed(): number {
-    return this.#failed
-  }
-
   /** Queues a record; false when the producer's queue is full: try again later. */
   produce(topic: string, key: string, value: Buffer): boolean {
     try {
       this.#producer.produce(topic, null, value, key, null)
+      this.#queued++
       return true
     } catch (cause) {
       if (kafkaErrorCode(cause) === errorCodes.queueFull) return false
@@ -80,9 +80,28 @@ export class DemoCluster {
         else resolve()
       })
     })
+    // The reports come to this thread some time after the records are through.
+    while (this.#delivered + this.#failed < this.#queued) await once(this.#producer, 'delivery-report')
   }
 
   async stop(): Promise<void> {
     await disconnectClient(this.#producer, 5_000)
   }
+}
+
+/** To ask the mock cluster for a topic is to make it. */
+async function makeTopic(producer: Producer, topic: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    producer.getMetadata({ topic, timeout: 10_000 }, (cause: unknown) => {
+      if (cause) reject(new KafkaUnavailableError(`topic ${topic} cannot be made in the embedded broker`, { cause }))
+      else resolve()
+    })
+  })
+}
+
+/** The demo's own topics. The mock cluster has no controller, which every admin request would wait for, and no topic ids. */
+export const demoTopics: Topics = {
+  list: () => Promise.resolve([]),
+  describe: (names) => Promise.resolve(names.map((name) => ({ name, id: undefined, partitions: 4 }))),
+  close: () => undefined,
 }

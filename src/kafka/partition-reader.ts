@@ -25,7 +25,7 @@ export interface PartitionReader {
   open(partition: TopicPartition, receive: SlabReceiver): void
 
   /**
-   * Lets the reader hand over about `bytes` more of this partition. Grants add up; each slab uses up its size, and the
+   * Lets the reader hand over about `bytes` more of this partition; below zero: less. Grants add up; each slab uses up its size, and the
    * last one may overdraw by one read. Without a grant left the partition is simply not read. Ignored when not open.
    */
   grant(partition: TopicPartition, bytes: number): void

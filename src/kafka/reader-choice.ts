@@ -12,12 +12,13 @@ import type { PartitionReader, TopicPartition } from './partition-reader.ts'
 export function createReader(
   consumer: BindingConsumer,
   wanted: 'auto' | 'native' | 'binding',
+  slabBytesMax: number,
   notice: (sentence: string) => void,
   onPartitionError: (partition: TopicPartition, error: PartitionError) => void,
 ): PartitionReader {
   if (wanted === 'binding') return new BindingReader(consumer)
   try {
-    return createNativeReader(consumer, { onPartitionError })
+    return createNativeReader(consumer, { readBytesMax: slabBytesMax, onPartitionError })
   } catch (error) {
     if (wanted === 'native' || !(error instanceof NativeReaderUnavailableError)) throw error
     notice(`${error.message}; reading through the binding instead, at about a tenth of the speed`)

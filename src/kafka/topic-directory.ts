@@ -10,6 +10,15 @@ export interface TopicInfo {
   readonly partitions: number
 }
 
+/** Who knows the topics: the cluster's TopicDirectory, or the demo's cluster of its own. */
+export interface Topics {
+  /** The names of all topics that we may see. Rejects with KafkaUnavailableError naming the last thing that went wrong. */
+  list(timeoutMs: number): Promise<readonly string[]>
+  /** Topics in the order asked. Rejects with KafkaRefusedError naming one that cannot be used. */
+  describe(names: readonly string[]): Promise<readonly TopicInfo[]>
+  close(): void
+}
+
 const requestTimeoutMs = 15_000
 const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
 
@@ -17,7 +26,7 @@ const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
  * What topics there are. A client of its own: an admin client made from the consumer needs the binding's write lock, which
  * the consumer's polling never leaves free, so its requests would hang for as long as the daemon runs.
  */
-export class TopicDirectory {
+export class TopicDirectory implements Topics {
   readonly #settings: Readonly<Record<string, unknown>>
   #client: IAdminClient | undefined
   #reason: string | undefined
@@ -26,11 +35,10 @@ export class TopicDirectory {
     this.#settings = settings
   }
 
-  /** Resolves when a broker answers; rejects with KafkaUnavailableError naming the last thing that went wrong. */
-  async connect(timeoutMs: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#connected().listTopics({ timeout: timeoutMs }, (cause: unknown) => {
-        if (!cause) return resolve()
+  async list(timeoutMs: number): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      this.#connected().listTopics({ timeout: timeoutMs }, (cause: unknown, names) => {
+        if (!cause) return resolve(names)
         const reason = this.#reason ? `: ${this.#reason}` : ''
         reject(new KafkaUnavailableError(`no Kafka broker answered within ${timeoutMs / 1000} s${reason}`, { cause }))
       })

@@ -35,8 +35,8 @@ export interface AssignmentOptions {
   readonly drainMs: number
   /** What a lane keeps for a last load when it is drained. */
   readonly drainLimits: { readonly maxBytes: number; readonly maxRecords: number }
-  /** Bytes a new lane may hold, in it and in flight. */
-  readonly laneBytesMax: (lanes: number) => number
+  /** Bytes that all lanes together may hold, read and not yet durable. */
+  readonly lanesBytesMax: number
   readonly backoffMs: (attempt: number) => number
   readonly events: AssignmentEvents
 }
@@ -70,6 +70,8 @@ const commitBeforeRevokeMs = 5000
 export class Assignment {
   readonly #options: AssignmentOptions
   #queue: Promise<void> = Promise.resolve()
+  /** What each lane that flows has been granted at all, beside what came back: its share. */
+  readonly #shares = new Map<Lane, number>()
   /** Set at shutdown: from then on partitions are only given up. */
   #closing = false
   #answered = 0
@@ -111,6 +113,7 @@ export class Assignment {
   async recover(lane: Lane, firstWaitMs: number): Promise<void> {
     const { reader, events } = this.#options
     lane.reclaim()
+    this.#shares.delete(lane)
     let waitMs = firstWaitMs
     for (let attempt = 1; !lane.closed; attempt++) {
       await delay(waitMs)
@@ -122,6 +125,7 @@ export class Assignment {
         await reader.rewind(lane, offset)
         if (lane.closed) return
         this.#begin(lane, { ...start, offset })
+        this.#shareOut()
         return
       } catch (error) {
         waitMs = this.#options.backoffMs(attempt)
@@ -156,6 +160,7 @@ export class Assignment {
       if (start) this.#begin(lane, start)
       else void this.recover(lane, 0)
     }
+    this.#shareOut()
   }
 
   async #revoke(partitions: readonly TopicPartition[], lost: boolean): Promise<void> {
@@ -170,6 +175,7 @@ export class Assignment {
       events.revoked(given, drained ? 'drained' : 'deadline')
     }
     for (const lane of given) this.#drop(lane)
+    this.#shareOut()
     member.unassign(partitions)
   }
 
@@ -186,13 +192,25 @@ export class Assignment {
     this.#options.reader.close(lane)
     lane.close()
     this.#options.lanes.delete(lane)
+    this.#shares.delete(lane)
     this.#options.events.closed(lane)
   }
 
   #begin(lane: Lane, start: Start): void {
     lane.start(start.epoch, start.offset)
-    this.#options.reader.grant(lane, this.#options.laneBytesMax(this.#options.lanes.size))
+    this.#shares.set(lane, 0)
     this.#options.events.started(lane, start)
+  }
+
+  /** Divides the memory anew among the lanes that flow. A share that shrinks is a grant below zero: reading waits for it. */
+  #shareOut(): void {
+    const { reader, lanesBytesMax } = this.#options
+    const share = Math.floor(lanesBytesMax / this.#shares.size)
+    for (const [lane, granted] of this.#shares) {
+      if (granted === share) continue
+      reader.grant(lane, share - granted)
+      this.#shares.set(lane, share)
+    }
   }
 
   #receive(lane: Lane, buffer: ArrayBuffer): void {

@@ -85,7 +85,7 @@ describe('a broker of one’s own', () => {
   })
 })
 
-test('a broker dies with the process that started it, even by kill -9', async () => {
+test('a broker dies with the process that started it, even by kill -9', { timeout: 30_000 }, async () => {
   const module = new URL('../support/kafka-broker.js', import.meta.url).href
   const script = `const { startKafkaBroker } = await import(${JSON.stringify(module)})
     console.log((await startKafkaBroker()).bootstrap)

@@ -140,7 +140,9 @@ test('records that arrive one by one come in slabs of many', async () => {
   const partition = { topic: own, partition: 0 }
   const log = flow(reader, partition)
   consumer.assign([{ ...partition, offset: 0 }])
-  await produce(broker.bootstrap, own, smallRecords(50, 1), 1)
+  await produce(broker.bootstrap, own, smallRecords(1, 1))
+  await log.reached(1)
+  await produce(broker.bootstrap, own, smallRecords(49, 1), 1)
   await log.reached(50)
   assert.deepEqual(log.offsets, range(0, 50))
   assert.ok(log.slabs.length < 10, `${log.slabs.length} slabs`)

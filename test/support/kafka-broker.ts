@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createHash, randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { KafkaAdmin } from './kafka-admin.ts'
 import { installKafka } from './kafka-installation.ts'
 import type { KafkaInstallation } from './kafka-installation.ts'
+import { spawnOnLifeLine } from './life-line.ts'
 
 const heap = '448m'
 const startedWithinMs = 60_000
@@ -174,27 +175,9 @@ export class KafkaBroker {
     const config = `-Dlog4j2.configurationFile=${join(this.#folder, 'log4j2.xml')}`
     const options = [`-Xms${heap}`, `-Xmx${heap}`, '-Xlog:disable', '-Xlog:all=error:stderr', sharing, config]
     const log = openSync(join(this.#folder, 'broker.log'), 'a')
-    const child = spawn(
-      '/bin/sh',
-      [
-        '-c',
-        dieWithParent,
-        'sh',
-        this.#folder,
-        java,
-        ...options,
-        '-cp',
-        classPath,
-        'kafka.Kafka',
-        join(this.#folder, 'server.properties'),
-      ],
-      // stdin is the life line of `dieWithParent`: the system closes it when this process is gone.
-      { stdio: ['pipe', log, log] },
-    )
+    const main = ['-cp', classPath, 'kafka.Kafka', join(this.#folder, 'server.properties')]
+    const child = spawnOnLifeLine([java, ...options, ...main], { stdio: [log, log], folder: this.#folder })
     closeSync(log)
-    // Neither the broker nor its life line may keep a test process alive that forgot to stop it.
-    child.unref()
-    ;(child.stdin as unknown as { unref(): void }).unref()
     return child
   }
 
@@ -221,21 +204,6 @@ export class KafkaBroker {
     this.#archiveToBe = undefined
   }
 }
-
-/**
- * Java takes the shell's place, so the child's pid is the broker's. Before that the shell leaves a watch behind which
- * waits for the end of stdin. That comes when the test process ended in whatever way, kill -9 included; or when the
- * broker's exit made Node close the pipe, and then the kill finds nothing and the data stays for a restart. Ctrl-C goes
- * to all of them; the watch must outlive it.
- */
-const dieWithParent = `
-exec 3<&0
-broker=$$
-folder=$1
-shift
-( trap '' INT TERM HUP; cat <&3; kill -KILL "$broker" && { rm -rf "$folder" || { sleep 1; rm -rf "$folder"; }; } ) >/dev/null 2>&1 &
-exec "$@" </dev/null 3<&-
-`
 
 const log4jConfig = `<Configuration status="ERROR">
   <Appenders><Console name="console"><PatternLayout pattern="%d{HH:mm:ss.SSS} %p %c{1} %m%n"/></Console></Appenders>

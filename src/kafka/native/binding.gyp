@@ -15,7 +15,8 @@
       ],
       # The headers that the layout of the binding's objects is taken from; compared with what runs, at load.
       'defines': ["BINDING_VERSION=\"<!(node -p \"require('@confluentinc/kafka-javascript/package.json').version\")\""],
-      'cflags_cc': ['-std=c++20', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-cast-function-type', '-Wno-ignored-qualifiers'],
+      'cflags_cc': ['-std=c++20', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Wno-cast-function-type',
+                    '-Wno-ignored-qualifiers'],
       'cflags_cc!': ['-fno-rtti', '-fno-exceptions'],
       'conditions': [
         ['OS=="mac"', {

@@ -1,14 +1,14 @@
 // Hands over what librdkafka has fetched, partition by partition and packed into slabs, around the binding's objects.
 //
-// What it borrows from @confluentinc/kafka-javascript: the `rd_kafka_t *` of a connected KafkaConsumer, and librdkafka's C
-// functions, out of the binding's own .node. Everything else (configuration, group, commits, statistics, the common
+// What it borrows from @confluentinc/kafka-javascript: the `rd_kafka_t *` of a connected KafkaConsumer, and librdkafka's
+// C functions, out of the binding's own .node. Everything else (configuration, group, commits, statistics, the common
 // queue) stays with the binding.
 //
 // What it must never do: link or load a librdkafka of its own; call librdkafka after the consumer began to disconnect
 // (stop() comes first); read one queue from two threads; touch a JavaScript object outside of the main thread.
 //
 // The life of a slab: malloc on the read thread, filled there; waits in a list of bounded length; becomes the backing
-// store of an ArrayBuffer on the main thread; is transferred to a worker; freed by whichever thread collects the buffer.
+// store of an ArrayBuffer on the main thread; is transferred to a worker; freed by the thread that collects the buffer.
 // A slab of a lane that was closed meanwhile is freed on the main thread and never seen.
 #include <nan.h>
 
@@ -50,7 +50,8 @@ class PartitionQueues : public Nan::ObjectWrap {
     const std::string misfit = rdkafka.load(path);
     if (!misfit.empty()) return Nan::ThrowError(misfit.c_str());
     const auto handle = info[0].As<v8::Object>();
-    if (!info[0]->IsObject() || handle->InternalFieldCount() == 0) return Nan::ThrowError("it is no client of the binding");
+    const bool wrapped = info[0]->IsObject() && handle->InternalFieldCount() > 0;
+    if (!wrapped) return Nan::ThrowError("it is no client of the binding");
     auto *client = ConnectionAccess::clientOf(Nan::ObjectWrap::Unwrap<NodeKafka::Connection>(handle));
     if (client == nullptr) return Nan::ThrowError("the consumer is not connected");
     rd_kafka_t *const consumer = client->c_ptr();
@@ -111,7 +112,8 @@ class PartitionQueues : public Nan::ObjectWrap {
   void end() {
     reader_->stop();
     reader_.reset();
-    uv_close(reinterpret_cast<uv_handle_t *>(bell_), [](uv_handle_t *bell) { delete reinterpret_cast<uv_async_t *>(bell); });
+    const auto free = [](uv_handle_t *bell) { delete reinterpret_cast<uv_async_t *>(bell); };
+    uv_close(reinterpret_cast<uv_handle_t *>(bell_), free);
   }
 
   /** Calls JavaScript for each delivery; that may open, grant, close and stop. */

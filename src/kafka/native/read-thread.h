@@ -21,7 +21,7 @@
 using Clock = std::chrono::steady_clock;
 using Messages = std::vector<rd_kafka_message_t *>;
 
-/** What goes to JavaScript, in order: a slab, a step of the position that no slab shows, or an error of the partition. */
+/** What goes to JavaScript, in order: a slab, a step of the position that no slab shows, or the partition's error. */
 struct Delivery {
   uint32_t lane;
   Slab slab;
@@ -98,7 +98,7 @@ class ReadThread {
     // Marks the queue as the application's: from here on assign() leaves it alone.
     rdkafka_.queue_forward(lane->queue, nullptr);
     rdkafka_.queue_cb_event_enable(lane->queue, &ReadThread::onEvent, lane.get());
-    // A yield rings the bell of the queue in which things really end up. If ours stays silent, records would pass us by.
+    // A yield rings the bell of the queue in which things really end up. If ours stays silent, records pass us by.
     rdkafka_.queue_yield(lane->queue);
     std::unique_lock lock(mutex_);
     const bool ours = lane->woken;
@@ -286,7 +286,7 @@ class ReadThread {
     }
     keepFrom(lane, messages, end);
     reading.more = !reading.stopped && (!lane.leftover.empty() || !lane.drained);
-    // Only where nothing is left is librdkafka's position, which counts all that was popped, the one of what was packed.
+    // librdkafka's position counts all that was popped, so it is ours only where nothing is left.
     const int64_t position = std::max(lane.next, reading.more ? -1 : trustedPosition(lane));
     if (slab.size > 0 || position > lane.positionReported) {
       lane.positionReported = position;
@@ -323,8 +323,9 @@ class ReadThread {
       reading.deliveries.push_back(error(lane, message->err, rdkafka_.message_errstr(message)));
       return true;
     }
-    // librdkafka notes its position after a pop. A rebalance that pauses the partition between the two makes it fetch the
-    // whole pop again, which is dropped. A log that begins anew must not be taken for that, so the record has to be the same.
+    // librdkafka notes its position after a pop. A rebalance that pauses the partition between the two makes it fetch
+    // the whole pop again, which is dropped. A log that begins anew must not be taken for that: the record has to be
+    // the same.
     lane.again = lane.again || markOf(message) == lane.popFirstBefore;
     if (lane.again) return true;
     reading.deliveries.push_back(wentBack(lane, message->offset));
@@ -335,7 +336,8 @@ class ReadThread {
   RecordMark markOf(const rd_kafka_message_t *message) const {
     const auto *value = static_cast<const char *>(message->payload);
     const std::string_view bytes(value == nullptr ? "" : value, message->len);
-    return RecordMark{message->offset, rdkafka_.message_timestamp(message, nullptr), std::hash<std::string_view>{}(bytes)};
+    const int64_t timestamp = rdkafka_.message_timestamp(message, nullptr);
+    return RecordMark{message->offset, timestamp, std::hash<std::string_view>{}(bytes)};
   }
 
   Delivery error(const Lane &lane, rd_kafka_resp_err_t code, const std::string &text) const {
@@ -398,7 +400,7 @@ class ReadThread {
     lock.lock();
   }
 
-  /** A partition that comes back must not be purged any more: it is read anew, and librdkafka drops the stale itself. */
+  /** A partition that comes back must not be purged: it is read anew, and librdkafka drops the stale itself. */
   void forgetClosed(const std::string &topic, int32_t partition) {
     std::unique_lock lock(mutex_);
     const auto found = findClosed([&](const Lane &e) { return e.partition == partition && e.topic == topic; });
