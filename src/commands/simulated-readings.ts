@@ -17,8 +17,8 @@ export interface SimulatedReading {
 const devices = 500
 const sensors = ['temperature', 'humidity', 'pressure', 'vibration']
 
-/** One in so many readings is broken on purpose. */
-const brokenEvery = 1000
+/** One in so many readings is broken on purpose; odd, so that they spread over any usual number of partitions. */
+const brokenEvery = 999
 
 /** Endless readings of a fleet of devices, about 90 bytes each; the same ones for the same seed. */
 export function* simulatedReadings(type: MessageType, seed: number): Generator<SimulatedReading, never> {

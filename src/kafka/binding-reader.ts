@@ -12,6 +12,8 @@ interface Opening {
   readonly receive: SlabReceiver
   grantBytes: number
   paused: boolean
+  /** What arrives until the seek is done is older than it. */
+  rewinding: boolean
   position: number | undefined
 }
 
@@ -19,6 +21,7 @@ interface Opening {
 const pollTimeoutMs = 100
 /** Records a call: more make the main thread's stalls longer, fewer make the slabs small. */
 const recordsPerPollMax = 4000
+const seekTimeoutMs = 10_000
 
 /**
  * The reader for where our addon cannot be had: `consume(n)` grouped by partition, with pause and resume for lanes
@@ -41,7 +44,7 @@ export class BindingReader implements PartitionReader {
   open(partition: TopicPartition, receive: SlabReceiver): void {
     const key = partitionKey(partition)
     assert(!this.#openings.has(key), `${key} is open already`)
-    this.#openings.set(key, { partition, receive, grantBytes: 0, paused: false, position: undefined })
+    this.#openings.set(key, { partition, receive, grantBytes: 0, paused: false, rewinding: false, position: undefined })
   }
 
   grant(partition: TopicPartition, bytes: number): void {
@@ -63,20 +66,21 @@ export class BindingReader implements PartitionReader {
   }
 
   async rewind(partition: TopicPartition, offset: number): Promise<void> {
-    const opening = this.#openings.get(partitionKey(partition))
-    assert(opening, `${partitionKey(partition)} is not open`)
-    // Paused, nothing new is popped; what the call under way has popped already is dropped with the closed opening.
+    const key = partitionKey(partition)
+    const opening = this.#openings.get(key)
+    assert(opening, `${key} is not open`)
+    // Paused, nothing new is popped; what the call under way has popped already is dropped by the flag.
     this.#consumer.pause([partition])
-    this.close(partition)
+    Object.assign(opening, { rewinding: true, paused: true, grantBytes: 0, position: undefined })
     await this.#polling
     await new Promise<void>((resolve, reject) => {
-      this.#consumer.seek({ ...partition, offset }, 10_000, (cause: unknown) => {
-        if (cause)
-          reject(new KafkaUnavailableError(`${partitionKey(partition)} cannot be read from ${offset}`, { cause }))
+      this.#consumer.seek({ ...partition, offset }, seekTimeoutMs, (cause: unknown) => {
+        if (cause) reject(new KafkaUnavailableError(`${key} cannot be read from ${offset}`, { cause }))
         else resolve()
       })
     })
-    this.#openings.set(partitionKey(partition), { ...opening, grantBytes: 0, paused: true, position: undefined })
+    if (this.#openings.get(key) !== opening) throw new KafkaUnavailableError(`${key} was closed while it was rewound`)
+    opening.rewinding = false
   }
 
   poll(): Promise<void> {
@@ -100,7 +104,7 @@ export class BindingReader implements PartitionReader {
     for (const group of byPartition(messages).values()) {
       const opening = this.#openings.get(partitionKey(group[0]!))
       // Popped before a revoke, handed over after it: not ours any more.
-      if (opening === undefined) continue
+      if (opening === undefined || opening.rewinding) continue
       const slab = packSlab(group.map(toRecord))
       opening.grantBytes -= slab.byteLength
       opening.position = group.at(-1)!.offset + 1

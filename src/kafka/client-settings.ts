@@ -59,6 +59,7 @@ export function consumerSettings(
   }
   // KIP-848 groups are assigned by the broker; librdkafka refuses the classic protocol's keys beside it.
   if (settings['group.protocol'] === 'consumer') delete settings['partition.assignment.strategy']
+  else settings['heartbeat.interval.ms'] ??= heartbeatMs(settings['session.timeout.ms'])
   return settings
 }
 
@@ -73,4 +74,10 @@ export function producerSettings(kafka: Config['kafka']): Settings {
     'message.timeout.ms': 30_000,
     dr_cb: true,
   }
+}
+
+/** A third of the session, as Kafka advises; librdkafka's own 3 s would let a session as short as that time out. */
+function heartbeatMs(sessionTimeoutMs: unknown): number {
+  const session = Number(sessionTimeoutMs)
+  return session > 0 ? Math.min(3000, Math.max(1, Math.floor(session / 3))) : 3000
 }

@@ -82,7 +82,7 @@ export class DeadLetterTopic implements DeadLetterStore {
 
   async #produce(letter: DeadLetter, delivery: Delivery): Promise<void> {
     const headers = deadLetterHeaders(letter, this.#group).map(({ name, value }): MessageHeader => ({
-      [name]: asBuffer(value),
+      [name]: value === null ? nullHeader : asBuffer(value),
     }))
     const key = letter.key === null ? null : asBuffer(letter.key)
     const value = letter.value === null ? null : asBuffer(letter.value)
@@ -110,7 +110,6 @@ export class DeadLetterTopic implements DeadLetterStore {
  */
 export function deadLetterHeaders(letter: DeadLetter, group: string): Header[] {
   const own = decodeHeaders(letter.headers)
-  const nullValued = own.filter(({ value }) => value === null).map(({ name }) => name)
   const place: [string, string][] = [
     ['topic', letter.topic],
     ['partition', String(letter.partition)],
@@ -137,8 +136,6 @@ export function deadLetterHeaders(letter: DeadLetter, group: string): Header[] {
     header('millrace.stage', letter.stage),
     header('millrace.code', letter.code),
     header('millrace.reason', letter.reason),
-    // The binding cannot produce a header without a value: it becomes an empty one, and is named here.
-    ...(nullValued.length > 0 ? [header('millrace.null-headers', nullValued.join(','))] : []),
   ]
 }
 
@@ -159,6 +156,10 @@ function int64(value: number): Buffer {
   return bytes
 }
 
-function asBuffer(bytes: Uint8Array | null): Buffer {
-  return bytes === null ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+/** An empty buffer whose bytes lie somewhere: the binding takes one without an address (`Buffer.alloc(0)`) for null. */
+const empty = Buffer.alloc(1).subarray(0, 0)
+const nullHeader = Buffer.alloc(0)
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes.length === 0 ? empty : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -101,7 +101,6 @@ export class NativeReader implements PartitionReader {
       if (this.#openings.get(key) !== opening) throw new Error('it was closed meanwhile')
       this.#openLane(opening)
     } catch (cause) {
-      if (this.#openings.get(key) === opening) this.#openings.delete(key)
       throw new KafkaUnavailableError(`${key} cannot be read from ${offset}`, { cause })
     }
   }
@@ -110,7 +109,7 @@ export class NativeReader implements PartitionReader {
     return this.#track(
       new Promise<void>((resolve, reject) => {
         this.#consumer.consume(1, (error: unknown, messages) => {
-          if (error) return reject(error as Error)
+          if (error) return reject(error)
           const stray = messages[0]
           if (stray === undefined) return resolve()
           const place = `${partitionKey(stray)}, offset ${stray.offset}`
@@ -157,7 +156,7 @@ export class NativeReader implements PartitionReader {
 
   #seek(target: TopicPartition & { readonly offset: number }): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#consumer.seek(target, seekTimeoutMs, (error: unknown) => (error ? reject(error as Error) : resolve()))
+      this.#consumer.seek(target, seekTimeoutMs, (error: unknown) => (error ? reject(error) : resolve()))
     })
   }
 

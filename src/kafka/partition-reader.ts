@@ -38,8 +38,8 @@ export interface PartitionReader {
 
   /**
    * Drops what was read of an open partition and reads on from `offset`, with no grant: as if opened anew, for the same
-   * receiver. For a partition that the consumer has assigned. Rejects with KafkaUnavailableError; the partition then is
-   * closed. Between the call and its end no slab arrives.
+   * receiver. For a partition that the consumer has assigned. Rejects with KafkaUnavailableError; the partition is open
+   * then, without a grant, to be rewound again. Between the call and its end no slab arrives.
    */
   rewind(partition: TopicPartition, offset: number): Promise<void>
 

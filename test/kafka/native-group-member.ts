@@ -47,22 +47,24 @@ export async function joinGroup(
 ): Promise<GroupMember> {
   let onAssigned = () => {}
   const nextAssignment = () => new Promise<void>((resolve) => void (onAssigned = resolve))
-  let reader!: NativeReader
+  // Made when the consumer has connected; no rebalance comes before it is polled.
+  const late: { reader?: NativeReader } = {}
   const member = (await connectConsumer(bootstrap, {
     'group.id': group,
     'partition.assignment.strategy': 'cooperative-sticky',
     'heartbeat.interval.ms': 200,
     rebalance_cb: ({ code }: { code: number }, partitions: TopicPartition[]) => {
       if (code !== errorCodes.assignPartitions) {
-        for (const partition of partitions) reader.close(partition)
+        for (const partition of partitions) late.reader?.close(partition)
         return member.incrementalUnassign(partitions)
       }
-      for (const partition of partitions) openFor(reader, partition, ledger)
+      for (const partition of partitions) openFor(late.reader!, partition, ledger)
       member.incrementalAssign(partitions.map((partition) => ({ ...partition, offset: ledger.next(partition) })))
       if (partitions.length > 0) onAssigned()
     },
   })) as BindingConsumer
-  reader = createNativeReader(member, { readBytesMax: 4 * 1024, readRecordsMax: 50 })
+  const reader = createNativeReader(member, { readBytesMax: 4 * 1024, readRecordsMax: 50 })
+  late.reader = reader
   const polling = keepPolling(reader)
   const assigned = nextAssignment()
   member.subscribe([topic])

@@ -42,7 +42,7 @@ export async function produce(
 ): Promise<void> {
   const producer = new kafka.Producer(
     { 'bootstrap.servers': bootstrap, 'linger.ms': 1, 'queue.buffering.max.messages': 1_000_000 },
-    undefined as never,
+    undefined,
   )
   await called((done) => producer.connect({}, done))
   let written = 0
@@ -64,7 +64,7 @@ export async function produceTransaction(
 ): Promise<void> {
   const producer = new kafka.Producer(
     { 'bootstrap.servers': bootstrap, 'transactional.id': `${topic}-${end}` },
-    undefined as never,
+    undefined,
   )
   await called((done) => producer.connect({}, done))
   await called((done) => producer.initTransactions(10_000, done))
@@ -172,5 +172,5 @@ export async function until(claim: string, holds: () => boolean | Promise<boolea
 }
 
 function called(start: (done: (error?: unknown) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => start((error) => (error ? reject(error as Error) : resolve())))
+  return new Promise((resolve, reject) => start((error) => (error ? reject(error) : resolve())))
 }

@@ -215,15 +215,20 @@ test('a rewind drops what was read and goes on from the offset, forth and back, 
   }
 })
 
-test('a rewind of a partition that the consumer has not got rejects and closes it', async () => {
+test('a rewind of a partition that the consumer has not got rejects, and can be tried again when it has', async () => {
   const reader = startReader()
   const partition = { topic, partition: 0 }
-  reader.open(partition, () => undefined)
+  const log = new OffsetLog()
+  reader.open(partition, log.receive)
   await assert.rejects(reader.rewind(partition, 5), {
     code: 'KAFKA_UNAVAILABLE',
     message: `${topic}/0 cannot be read from 5`,
   })
-  reader.open(partition, () => undefined)
+  consumer.assign([{ ...partition, offset: 0 }])
+  await reader.rewind(partition, 5)
+  reader.grant(partition, 100_000)
+  await log.reached(1)
+  assert.equal(log.offsets[0], 5)
 })
 
 test('a rewind is possible as soon as the partition is assigned', async () => {

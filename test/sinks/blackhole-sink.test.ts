@@ -12,3 +12,20 @@ test('the blackhole takes every batch and has no position', async () => {
   assert.deepEqual(acks, [{ kind: 'durable', next: 9, rows: 2 }])
   await sink.close()
 })
+
+test('its epochs rise with every claim', async () => {
+  const sink = await sinkCatalog['blackhole']!.create({}, { group: 'g' })
+  const partition = { route: 'r', topic: 't', partition: 0, topicId: undefined }
+  const claims = [
+    ...(await sink.claim([partition, { ...partition, partition: 1 }])),
+    ...(await sink.claim([partition])),
+  ]
+  assert.deepEqual(
+    claims.map(({ partition, epoch }) => [partition, epoch]),
+    [
+      [0, 1],
+      [1, 2],
+      [0, 3],
+    ],
+  )
+})

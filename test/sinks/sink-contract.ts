@@ -180,6 +180,24 @@ export function describeSinkContract(name: string, createStore: () => Promise<St
       assert.deepEqual(await rows(), ['1/0', '1/1', '2/0', '2/1'])
     })
 
+    test('a load of many partitions moves the position of each', async () => {
+      const sink = await open()
+      const partitions = range(0, 300)
+      const asked = partitions.map((each) => partition({ partition: each }))
+      const claimed = await sink.claim(asked)
+      const places = claimed.map(({ epoch, partition: each }) => ({ epoch, partition: each, base: 0, next: each + 1 }))
+      const acks = await write(sink, ...places.map((place) => ({ ...place, offsets: [place.partition] })))
+      assert.deepEqual(
+        acks,
+        partitions.map((each) => ({ kind: 'durable', next: each + 1, rows: 1 })),
+      )
+      assert.deepEqual(
+        (await sink.claim(asked)).map(({ position }) => position),
+        partitions.map((each) => each + 1),
+      )
+      assert.deepEqual(await rows(), inOrder(partitions.map((each) => `${each}/${each}`)))
+    })
+
     test('positions and rows are there after close and open, and the old epoch is not', async () => {
       const before = await open()
       const { epoch } = await claim(before)

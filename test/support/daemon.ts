@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { spawnOnLifeLine } from './life-line.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 /** Our environment without what speaks to the tests or would configure every daemon. */
@@ -46,8 +47,8 @@ export class Daemon {
     const withDefaults = { admin: { port: 0 }, log: { level: 'info', format: 'json' }, ...config }
     writeFileSync(file, JSON.stringify(withDefaults))
     const daemon = new Daemon(
-      spawn(process.execPath, [cli, 'run', '--config', file], {
-        stdio: ['ignore', 'pipe', 'pipe'],
+      spawnOnLifeLine([process.execPath, cli, 'run', '--config', file], {
+        stdio: ['pipe', 'pipe'],
         env: cleanEnvironment,
       }),
     )

@@ -15,7 +15,7 @@ export interface Written {
   readonly broken: ReadonlySet<string>
 }
 
-/** Writes readings to a topic as fast as the broker takes them, round robin over its partitions; one in 1000 is broken. */
+/** Writes readings to a topic as fast as the broker takes them, round robin over its partitions; one in 999 is broken. */
 export async function writeReadings(
   bootstrap: string,
   topic: string,

@@ -1,4 +1,6 @@
+import { BIGINT, INTEGER, LIST, listValue, VARCHAR } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Batch } from '../../decode/columns.ts'
 import type { Claimed, SinkPartition } from '../sink.ts'
 
 export interface StoredPosition {
@@ -68,19 +70,25 @@ export class DuckDbPositions {
     )
   }
 
-  async move(
-    partition: Pick<SinkPartition, 'route' | 'topic' | 'partition'>,
-    epoch: number,
-    next: number,
-  ): Promise<void> {
-    await this.#connection.run(`update millrace_position set next_offset = $6 where ${ofPartition} and epoch = $5`, [
-      this.#group,
-      partition.route,
-      partition.topic,
-      partition.partition,
-      epoch,
-      next,
-    ])
+  /** Moves the positions of all batches in one statement: one each took 0.8 ms, and a load may have hundreds. */
+  async move(batches: readonly Pick<Batch, 'route' | 'topic' | 'partition' | 'epoch' | 'next'>[]): Promise<void> {
+    if (batches.length === 0) return
+    await this.#connection.run(
+      `update millrace_position as stored set next_offset = moved.next_offset
+       from (select unnest($2) as route, unnest($3) as topic, unnest($4) as "partition", unnest($5) as epoch,
+                    unnest($6) as next_offset) as moved
+       where stored.consumer_group = $1 and stored.route = moved.route and stored.topic = moved.topic
+         and stored."partition" = moved."partition" and stored.epoch = moved.epoch`,
+      [
+        this.#group,
+        listValue(batches.map(({ route }) => route)),
+        listValue(batches.map(({ topic }) => topic)),
+        listValue(batches.map(({ partition }) => partition)),
+        listValue(batches.map(({ epoch }) => BigInt(epoch))),
+        listValue(batches.map(({ next }) => BigInt(next))),
+      ],
+      [VARCHAR, LIST(VARCHAR), LIST(VARCHAR), LIST(INTEGER), LIST(BIGINT), LIST(BIGINT)],
+    )
   }
 }
 

@@ -3,11 +3,13 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Batch, TableSchema } from '../../decode/columns.ts'
 import { messageChain, SinkRefusedError, SinkUnavailableError } from '../../errors.ts'
 import type { MillraceError } from '../../errors.ts'
-import type { Ack, Claimed, PoisonRow, Sink, SinkPartition } from '../sink.ts'
+import type { Ack, Claimed, Sink, SinkPartition } from '../sink.ts'
+import { findBadRows } from './bad-rows.ts'
 import { DuckDbLock } from './duckdb-lock.ts'
 import { DuckDbPositions, positionKey } from './duckdb-positions.ts'
 import type { StoredPosition } from './duckdb-positions.ts'
 import { DuckDbTable } from './duckdb-table.ts'
+import { NotUtf8Error } from './duckdb-vectors.ts'
 
 interface Database {
   readonly instance: DuckDBInstance
@@ -63,9 +65,13 @@ export class DuckDbSink implements Sink {
   claim(partitions: readonly SinkPartition[]): Promise<readonly Claimed[]> {
     return this.#alone(async () => {
       const claimed: Claimed[] = []
-      await this.#transaction(async ({ positions }) => {
-        for (const partition of partitions) claimed.push(await positions.claim(partition))
-      })
+      try {
+        await this.#transaction(async ({ positions }) => {
+          for (const partition of partitions) claimed.push(await positions.claim(partition))
+        })
+      } catch (error) {
+        throw translated(error, this.#path)
+      }
       return claimed
     })
   }
@@ -94,7 +100,7 @@ export class DuckDbSink implements Sink {
         const stored = await positions.read()
         acks = batches.map((batch) => decide(batch, stored.get(positionKey(batch)), applying))
         await this.#append(connection, applying)
-        for (const { batch } of applying) await positions.move(batch, batch.epoch, batch.next)
+        await positions.move(applying.map(({ batch }) => batch))
         signal.throwIfAborted()
       })
       return acks
@@ -105,12 +111,22 @@ export class DuckDbSink implements Sink {
       }
       // Each by itself then, so that the good ones are written and a bad row is looked for in one batch.
       if (other !== undefined) return eachAlone(batches, (batch) => this.#write([batch], signal))
-      const rows = await this.#badRows(only.batch, only.from, only.batch.rowCount)
-      if (rows.length > 0) return [{ kind: 'poison', rows }]
-      // What shows at the commit only cannot be tried, so nobody can tell the rows.
-      const cure = `rows break a constraint of table ${only.batch.table.name} and none does by itself: drop the constraint`
-      return [{ kind: 'retry', error: new SinkRefusedError(cure, { cause: error }) }]
+      return [await this.#refusal(only, error, signal)]
     }
+  }
+
+  /** What becomes of a batch that DuckDB refuses for its rows. */
+  async #refusal({ batch, from }: Applying, error: unknown, signal: AbortSignal): Promise<Ack> {
+    try {
+      const rows = await findBadRows(from, batch.rowCount, (...part) => this.#tryAppend(batch, ...part), signal)
+      if (rows.length > 0) return { kind: 'poison', rows }
+      signal.throwIfAborted()
+    } catch (cause) {
+      return { kind: 'retry', error: translated(cause, this.#path) }
+    }
+    // What shows at the commit only cannot be tried, so nobody can tell the rows.
+    const cure = `rows break a constraint of table ${batch.table.name} and none does by itself: drop the constraint`
+    return { kind: 'retry', error: new SinkRefusedError(cure, { cause: error }) }
   }
 
   async #append(connection: DuckDBConnection, applying: readonly Applying[]): Promise<void> {
@@ -125,27 +141,7 @@ export class DuckDbSink implements Sink {
     }
   }
 
-  /** DuckDB names a key or a value, not its row: halves are tried, each in a transaction that is rolled back. */
-  async #badRows(batch: Batch, from: number, to: number): Promise<PoisonRow[]> {
-    const error = from < to ? await this.#tryAppend(batch, from, to) : undefined
-    if (error === undefined) return []
-    if (to - from === 1) return [{ row: from, reason: messageChain(error), code: 'CONSTRAINT' }]
-    const middle = (from + to) >> 1
-    const halves = [...(await this.#badRows(batch, from, middle)), ...(await this.#badRows(batch, middle, to))]
-    if (halves.length > 0) return halves
-    // Each half is good by itself: a row of the second repeats a key of the first. The later one goes.
-    return this.#repeats(batch, from, middle, to)
-  }
-
-  /** The rows of [middle, to) that do not fit beside those of [from, middle) which do. */
-  async #repeats(batch: Batch, from: number, middle: number, to: number): Promise<PoisonRow[]> {
-    for (let row = middle; row < to; row++) {
-      const error = await this.#tryAppend(batch, from, row + 1)
-      if (error !== undefined) return [{ row, reason: messageChain(error), code: 'CONSTRAINT' }]
-    }
-    return []
-  }
-
+  /** The error that some rows of a batch meet, in a transaction that is always rolled back. */
   async #tryAppend(batch: Batch, from: number, to: number): Promise<Error | undefined> {
     const undo = new Error('tried')
     try {
@@ -155,7 +151,10 @@ export class DuckDbSink implements Sink {
       })
       return undefined
     } catch (error) {
-      return error === undo ? undefined : (error as Error)
+      if (error === undo) return undefined
+      if (isDataFault(error)) return error as Error
+      // A full disk says nothing of the row that was tried just then: it is no poison.
+      throw error
     }
   }
 
@@ -169,7 +168,7 @@ export class DuckDbSink implements Sink {
     } catch (error) {
       await connection.run('rollback').catch(() => undefined)
       // After such an error the database in memory is good for nothing; the file is, and is opened anew by the next call.
-      if (/FATAL|INTERNAL|invalidated/.test(messageChain(error))) this.#forget()
+      if (/\b(FATAL|INTERNAL) Error|database has been invalidated/.test(messageChain(error))) this.#forget()
       throw error
     }
   }
@@ -228,15 +227,21 @@ function decide(batch: Batch, stored: StoredPosition | undefined, applying: Appl
   return { kind: 'durable', next: batch.next, rows: batch.rowCount - from }
 }
 
-/** A row broke a rule of the table. The appender's messages name the rule, other statements' begin with the kind of error. */
+/**
+ * A row broke a rule of the table. Only what begins like this does: elsewhere in a message there may be a path or a value
+ * with any words, and a full disk that passes for a bad row would be dead-lettered.
+ */
+const ruleBroken =
+  /^((Failed to append|Constraint Error|TransactionContext Error: Failed to commit): )*((PRIMARY KEY or UNIQUE|NOT NULL|CHECK) constraint |Violates foreign key constraint |Duplicate key |Conversion Error: |Could not convert )/i
+
 const isDataFault = (error: unknown): boolean =>
-  /constraint|Conversion Error|could not convert/i.test(messageChain(error))
+  error instanceof NotUtf8Error || (error instanceof Error && ruleBroken.test(error.message))
 
 function translated(error: unknown, path: string): MillraceError {
   if (error instanceof SinkRefusedError || error instanceof SinkUnavailableError) return error
   const message = messageChain(error)
   if (
-    /Catalog Error|Binder Error|Permission|permission denied|not a valid DuckDB|Cannot open file|lock on file/i.test(
+    /Catalog Error|Binder Error|Parser Error|Permission|not a valid DuckDB|Cannot open file|Is a directory|lock on file/i.test(
       message,
     )
   ) {

@@ -45,10 +45,27 @@ export class DuckDbTable {
       )
     }
     for (const statement of changes(schema, present.length > 0, missing)) await connection.run(statement)
-    return new DuckDbTable(schema.name, sourcesOf(await readColumns(connection, schema.name), schema))
+    const table = new DuckDbTable(schema.name, sourcesOf(await readColumns(connection, schema.name), schema))
+    await table.#proveAppendable(connection)
+    return table
   }
 
-  /** Appends rows [from, rowCount) of a batch, in the transaction that is open. Throws DuckDB's error. */
+  /** The appender takes tables only, and knows nothing of computed columns: better said now than on each write. */
+  async #proveAppendable(connection: DuckDBConnection): Promise<void> {
+    const appender = await connection.createAppender(this.name).catch((cause: unknown) => {
+      throw new SinkRefusedError(`${this.name} cannot be appended to; a route writes to a table, not to a view`, {
+        cause,
+      })
+    })
+    const { columnCount } = appender
+    appender.closeSync()
+    if (columnCount === this.#sources.length) return
+    throw new SinkRefusedError(
+      `table ${this.name} has generated columns, beside which DuckDB cannot append; drop them and compute them in a view`,
+    )
+  }
+
+  /** Appends rows [from, to) of each batch, in the transaction that is open. Throws DuckDB's error. */
   async append(
     connection: DuckDBConnection,
     parts: readonly { batch: Batch; from: number; to: number }[],

@@ -7,8 +7,14 @@ export const chunkRows = duckdb.vector_size()
 /** A chunk's strings as `duckdb_string_t`, 16 bytes each: reused, because a chunk is appended before the next is filled. */
 const stringWords = new Uint32Array(chunkRows * 4)
 const stringBytes = new Uint8Array(stringWords.buffer)
+const noString = new Uint32Array(4)
 /** Up to so many bytes a string lives within its `duckdb_string_t`, longer ones behind a pointer. */
 const inlinedBytesMax = 12
+
+/** A string that is no UTF-8, which a VARCHAR cannot hold. The row is not named: the run of a chunk was given as one. */
+export class NotUtf8Error extends Error {
+  override readonly name = 'NotUtf8Error'
+}
 
 /** A chunk's intervals: months and days as 32-bit integers, microseconds as a 64-bit one. */
 const intervals = new BigInt64Array(chunkRows * 2)
@@ -44,9 +50,12 @@ const noRowValid = new Uint8Array(validityBytes(chunkRows))
 function fillStrings(vector: duckdb.Vector, column: Column & { kind: 'variable' }, from: number, to: number): void {
   const { offsets, bytes } = column
   const start = offsets[from]!
+  // What is no UTF-8 is refused without a word: the element stays as it was, and a pointer from it would be a wild one.
+  duckdb.copy_data_to_vector(vector, 0, noString.buffer, 0, 16)
   duckdb.vector_assign_string_element_len(vector, 0, bytes.subarray(start, offsets[to]))
   // Of a run that short every string is in place, and there is no pointer to read.
-  const [, , low = 0, high = 0] = new Uint32Array(duckdb.vector_get_data(vector, 16).slice().buffer)
+  const [assigned, , low = 0, high = 0] = new Uint32Array(duckdb.vector_get_data(vector, 16).slice().buffer)
+  if (assigned !== offsets[to]! - start) throw new NotUtf8Error('a string is not valid UTF-8')
   for (let row = from; row < to; row++) {
     const at = offsets[row]!
     const length = offsets[row + 1]! - at

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import type { Column, ColumnType } from '../../../src/decode/columns.ts'
 import { SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
 import { DuckDbSink } from '../../../src/sinks/duckdb/duckdb-sink.ts'
 import { contractBatch, contractTable, fixed, valuesBatch, variable } from '../../support/sink-batches.ts'
+import type { ThreadTask } from '../../support/sink-thread.ts'
+import type { WriterSaid } from '../../support/sink-writer.ts'
 import { describeSinkContract } from '../sink-contract.ts'
 
 const noSignal = new AbortController().signal
@@ -251,21 +255,118 @@ describe('DuckDbSink', () => {
     await sink.close()
   })
 
-  test('kill -9 in the middle of writing leaves rows and position together', async () => {
-    const path = newPath()
-    const writer = fork(fileURLToPath(new URL('../../support/sink-writer.js', import.meta.url)), [path])
-    await once(writer, 'message')
-    const exit = once(writer, 'exit')
-    // While it goes on writing, one small batch after the other.
-    for (let told = 0; told < 20; told++) await once(writer, 'message')
-    writer.kill('SIGKILL')
-    await exit
+  /** The position that the next opener is given, which must be that of the rows. */
+  async function positionAfter(path: string): Promise<number> {
     const sink = new DuckDbSink(path, true, 'g')
     await sink.open()
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
     await sink.close()
-    const [counted] = await queryDuckDb(path, 'select count(*) as rows, max(from_offset) + 1 as next from contract')
-    assert.ok(claimed!.position! >= 20)
-    assert.deepEqual(counted, { rows: BigInt(claimed!.position!), next: BigInt(claimed!.position!) })
+    const position = claimed!.position ?? 0
+    const [stored] = await queryDuckDb(
+      path,
+      'select count(*) as rows, count(distinct from_offset) as places, coalesce(max(from_offset) + 1, 0) as next from contract',
+    )
+    assert.deepEqual(stored, { rows: BigInt(position), places: BigInt(position), next: BigInt(position) })
+    return position
+  }
+
+  test('kill -9 in the middle of writing leaves rows and position together, and the file to the next opener', async () => {
+    const path = newPath()
+    let acknowledged = 0
+    // Small batches, and ones that are more than a row group each: those go to the file before the commit.
+    for (const rows of [3, 20_000, 7, 150_000, 3]) {
+      const writer = startWriter(path, rows)
+      for (let told = 0; told < 5; told++) {
+        const [said] = (await once(writer, 'message')) as [WriterSaid]
+        assert.ok(!('error' in said), JSON.stringify(said))
+        acknowledged = said.next
+      }
+      const lateComer = new DuckDbSink(path, true, 'g')
+      await assert.rejects(lateComer.open(), new RegExp(`open in process ${writer.pid} already`))
+      await lateComer.close()
+      const exit = once(writer, 'exit')
+      writer.kill('SIGKILL')
+      await exit
+      const position = await positionAfter(path)
+      assert.ok(position >= acknowledged, `${position} stored, ${acknowledged} acknowledged`)
+    }
   })
+
+  test('a full disk is waited for: it is no bad row, and what was acknowledged is there', async () => {
+    // A path with a word that DuckDB's messages of bad rows have, too.
+    const path = join(folder, 'check constraint.duckdb')
+    // The system refuses to let a file of this process grow over so many blocks; else the signal would end it.
+    const limited = ['-c', `trap '' XFSZ; ulimit -f 8192; exec "$0" "$@"`]
+    const writer = startWriter(path, 20_000, ['sh', ...limited])
+    let said: WriterSaid
+    do [said] = (await once(writer, 'message')) as [WriterSaid]
+    while (!('error' in said))
+    await once(writer, 'exit')
+    assert.match(said.error, /^SinkUnavailableError: .*File too large/)
+    assert.equal(await positionAfter(path), said.next)
+  })
+
+  test('the file of a thread that ended can be opened by the next one', async () => {
+    const path = newPath()
+    const workerData: ThreadTask = { kind: 'open', path }
+    const thread = new Worker(new URL('../../support/sink-thread.js', import.meta.url), { workerData })
+    await once(thread, 'message')
+    const second = new DuckDbSink(path, true, 'g')
+    await assert.rejects(second.open(), /open in this very process already/)
+    await second.close()
+    await thread.terminate()
+    const { sink, epoch } = await claimedSink(path)
+    await sink.evolve(contractTable)
+    assert.equal((await sink.write([contractBatch({ epoch, base: 0, next: 3 })], noSignal))[0]?.kind, 'durable')
+    await sink.close()
+  })
+
+  for (const type of ['string', 'json'] as const) {
+    test(`a ${type} that is no UTF-8 is poison, and not the end of the process`, async () => {
+      const path = newPath()
+      const { sink, epoch } = await claimedSink(path)
+      const values = variable([Buffer.from('"good, and long enough"'), Buffer.from('ff'.repeat(20), 'hex')])
+      const batch = valuesBatch({ name: 'value', type, nullable: true }, values, 2, epoch)
+      await sink.evolve(batch.table)
+      assert.deepEqual(await sink.write([batch], noSignal), [
+        { kind: 'poison', rows: [{ row: 1, reason: 'a string is not valid UTF-8', code: 'ROW_REFUSED' }] },
+      ])
+      await sink.close()
+    })
+  }
+
+  const columns = 'from_partition integer, from_offset bigint, word varchar'
+  const notAppendable: { name: string; made: string; says: RegExp }[] = [
+    {
+      name: 'a view',
+      made: `create view contract as select 1 as from_partition, 1::bigint as from_offset, 'x' as word`,
+      says: /a route writes to a table, not to a view/,
+    },
+    {
+      name: 'a table with generated columns',
+      made: `create table contract (${columns}, twice bigint generated always as (from_offset * 2))`,
+      says: /has generated columns/,
+    },
+  ]
+  for (const { name, made, says } of notAppendable) {
+    test(`${name} is refused before anything is written`, async () => {
+      const path = newPath()
+      await prepared(path, made)
+      const { sink } = await claimedSink(path)
+      await assert.rejects(sink.evolve(contractTable), (error: unknown) => {
+        assert.ok(error instanceof SinkRefusedError)
+        assert.match(error.message, says)
+        return true
+      })
+      await sink.close()
+    })
+  }
 })
+
+const writerScript = fileURLToPath(new URL('../../support/sink-writer.js', import.meta.url))
+
+/** `launcher` is a command that gets node's as its arguments. */
+function startWriter(path: string, rows: number, launcher: readonly string[] = []): ChildProcess {
+  const [command, ...given] = [...launcher, process.execPath, writerScript, path, String(rows)]
+  return spawn(command, given, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+}
