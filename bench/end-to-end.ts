@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
 import { writeReadings } from '../test/support/readings.ts'
 import { figure, print } from './support/figures.ts'
-import type { Sample } from './support/figures.ts'
-import { daemonSample, rivalSample } from './support/ways.ts'
+import { inTurns } from './support/turns.ts'
+import { daemonSample, scriptSample } from './support/ways.ts'
 
 const smoke = Boolean(process.env['BENCH_SMOKE'])
 const records = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 20_000 : 1_000_000))
@@ -26,20 +26,12 @@ try {
   const daemon = (sink: object, reader: string) =>
     daemonSample({ bootstrap: broker.bootstrap, topic, deadLetterTopic, records, good, sink, over: { reader }, folder })
   const file = () => ({ type: 'duckdb', path: join(folder, `${uniqueName('bench')}.duckdb`) })
-  const ways: Record<string, () => Promise<Sample>> = {
-    'eachBatch, decode only': () => rivalSample('each-batch.js', [broker.bootstrap, topic, String(records)]),
+  const samples = await inTurns(rounds, {
+    'eachBatch, decode only': () => scriptSample('rivals/each-batch.js', [broker.bootstrap, topic, String(records)]),
     'millrace, binding reader, blackhole': () => daemon({ type: 'blackhole' }, 'binding'),
     'millrace, native reader, blackhole': () => daemon({ type: 'blackhole' }, 'native'),
     'millrace, native reader, duckdb': () => daemon(file(), 'native'),
-  }
-  const samples = new Map<string, Sample[]>(Object.keys(ways).map((name) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    const names = Object.keys(ways)
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(turn + round) % names.length]!
-      samples.get(name)!.push(await ways[name]!())
-    }
-  }
+  })
   const figures = [...samples].map(([name, each]) => figure(name, each))
   print('records/s from Kafka, broker on the same machine', figures, { records, rounds, partitions })
 } finally {

@@ -4,9 +4,10 @@ import { readingMessage, readingProto } from '../../test/support/readings.ts'
 
 /**
  * The rival that comes with the binding: its KafkaJS-like consumer with `eachBatch`, decoding each value with the same
- * protobufjs type and doing nothing else. Arguments: brokers, topic, records. Prints one Sample as JSON.
+ * protobufjs type and doing nothing else. Arguments: brokers, topic, records, and `count` to leave even the decoding out.
+ * Prints one Sample as JSON.
  */
-const [brokers = '', topic = '', wanted = '0'] = process.argv.slice(2)
+const [brokers = '', topic = '', wanted = '0', what = 'decode'] = process.argv.slice(2)
 const records = Number(wanted)
 const type = await loadMessageType({ files: [readingProto], message: readingMessage })
 
@@ -32,7 +33,7 @@ await new Promise<void>((resolve, reject) => {
           startedAt = performance.now()
           cpuAtStart = process.cpuUsage()
         }
-        for (const { value } of batch.messages) {
+        for (const { value } of what === 'decode' ? batch.messages : []) {
           try {
             type.decode(value!)
           } catch {

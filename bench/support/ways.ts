@@ -49,9 +49,9 @@ export async function daemonSample(way: DaemonWay): Promise<Sample> {
   return { records, seconds, cpuSeconds }
 }
 
-/** A rival's script, which prints one Sample. */
-export async function rivalSample(script: string, args: readonly string[]): Promise<Sample> {
-  const file = fileURLToPath(new URL(`../rivals/${script}`, import.meta.url))
+/** A script below bench/ which prints one Sample. */
+export async function scriptSample(script: string, args: readonly string[]): Promise<Sample> {
+  const file = fileURLToPath(new URL(`../${script}`, import.meta.url))
   const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let stdout = ''
   child.stdout.on('data', (part: Buffer) => (stdout += part.toString()))

@@ -66,12 +66,12 @@ export function consumerSettings(
 /** The dead-letter producer's settings: acknowledged by all in-sync replicas, no duplicates by its own retries. */
 export function producerSettings(kafka: Config['kafka']): Settings {
   return {
-    ...connectionSettings(kafka),
-    'enable.idempotence': true,
     'compression.type': 'lz4',
     'linger.ms': 5,
     // After this a dead letter counts as not stored, and its load is tried again later.
     'message.timeout.ms': 30_000,
+    ...connectionSettings(kafka),
+    'enable.idempotence': true,
     dr_cb: true,
   }
 }

@@ -40,7 +40,7 @@ for (const reader of ['native', 'binding']) {
         kafka: {
           brokers: broker.bootstrap,
           group,
-          properties: { 'session.timeout.ms': 3000, 'max.poll.interval.ms': 6000 },
+          properties: { 'session.timeout.ms': 3000, 'max.poll.interval.ms': 6000, 'message.timeout.ms': 4000 },
         },
         reader,
         routes: [
