@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Message } from '@confluentinc/kafka-javascript'
+import type { Message, TopicPartitionOffset } from '@confluentinc/kafka-javascript'
 import { KafkaUnavailableError } from '../errors.ts'
 import type { BindingConsumer } from './binding.ts'
 import { partitionKey } from './partition-reader.ts'
@@ -87,7 +87,8 @@ export class BindingReader implements PartitionReader {
     const polled = new Promise<void>((resolve, reject) => {
       this.#consumer.consume(recordsPerPollMax, (error: unknown, messages) => {
         if (error) return reject(error)
-        this.#deliver(messages)
+        if (messages.length > 0) this.#deliver(messages)
+        else this.#readPositions()
         resolve()
       })
     })
@@ -98,6 +99,21 @@ export class BindingReader implements PartitionReader {
   async stop(): Promise<void> {
     this.#openings.clear()
     await this.#polling
+  }
+
+  /**
+   * The consumer's own positions, which pass control records. Only when a call brought nothing: what it had popped would
+   * count as read, and is not handed over yet.
+   */
+  #readPositions(): void {
+    const openings = [...this.#openings.values()].filter(
+      ({ position, rewinding }) => position !== undefined && !rewinding,
+    )
+    if (openings.length === 0) return
+    for (const { topic, partition, offset } of positionsOf(this.#consumer, openings)) {
+      const opening = this.#openings.get(partitionKey({ topic, partition }))
+      if (opening && typeof offset === 'number' && offset > (opening.position ?? 0)) opening.position = offset
+    }
   }
 
   #deliver(messages: readonly Message[]): void {
@@ -114,6 +130,15 @@ export class BindingReader implements PartitionReader {
       }
       opening.receive(slab)
     }
+  }
+}
+
+function positionsOf(consumer: BindingConsumer, openings: readonly Opening[]): TopicPartitionOffset[] {
+  try {
+    return consumer.position(openings.map(({ partition: { topic, partition } }) => ({ topic, partition })))
+  } catch {
+    // A partition of them was given up this very moment: the next idle call tells.
+    return []
   }
 }
 
