@@ -55,6 +55,8 @@ export function consumerSettings(
     'fetch.message.max.bytes': memory.fetchBytesAPartition,
     'statistics.interval.ms': 1000,
     'enable.partition.eof': false,
+    // A partition that was added waits at the most so long to be read; the default is five minutes.
+    'topic.metadata.refresh.interval.ms': 30_000,
     ...kafka.properties,
   }
   // KIP-848 groups are assigned by the broker; librdkafka refuses the classic protocol's keys beside it.

@@ -221,7 +221,7 @@ export class Assignment {
 
   /** Claims lanes in their sinks and decides where each begins: the sink's position, else the group's, else the config's. */
   async #starts(lanes: readonly Lane[]): Promise<Map<Lane, Start>> {
-    const { member, describeTopics, claim, startAt } = this.#options
+    const { member, describeTopics, claim } = this.#options
     const topics = await describeTopics([...new Set(lanes.map(({ topic }) => topic))])
     const ids = new Map(topics.map(({ name, id }) => [name, id]))
     const starts = new Map<Lane, Start>()
@@ -236,12 +236,22 @@ export class Assignment {
         const offset = position ?? committed[positionless.indexOf(lane)]
         if (position !== null) starts.set(lane, { epoch, offset, from: 'sink' })
         else if (offset !== undefined) starts.set(lane, { epoch, offset, from: 'group' })
-        else if (startAt === 'earliest') starts.set(lane, { epoch, offset: undefined, from: 'config' })
-        // Asked for now and kept, because `latest` after a crash would be a later one and skip what came between.
-        else starts.set(lane, { epoch, offset: (await member.logRange(lane)).end, from: 'config' })
+        else starts.set(lane, { epoch, offset: await this.#firstStart(lane, topics), from: 'config' })
       }
     }
     return starts
+  }
+
+  /** Where a partition begins that nobody has read: by the config, unless it was added to a topic that is being read. */
+  async #firstStart(lane: Lane, topics: readonly TopicInfo[]): Promise<number | undefined> {
+    const { member, startAt } = this.#options
+    if (startAt === 'earliest') return undefined
+    const { partitions } = topics.find(({ name }) => name === lane.topic)!
+    const siblings = Array.from({ length: partitions }, (_, partition) => ({ topic: lane.topic, partition }))
+    // Its first records came after the reading of the topic began: `latest` would skip them.
+    if ((await member.committed(siblings)).some((offset) => offset !== undefined)) return undefined
+    // Asked for now and kept, because `latest` after a crash would be a later one and skip what came between.
+    return (await member.logRange(lane)).end
   }
 }
 

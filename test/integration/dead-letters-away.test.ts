@@ -14,6 +14,8 @@ const records = Number(process.env['MILLRACE_TEST_RECORDS'] ?? 100_000)
 /** Longer than the group waits for a member that does not poll, so that only polling keeps it. */
 const awayMs = Number(process.env['MILLRACE_TEST_AWAY_MS'] ?? 12_000)
 const memoryMaxBytes = 64 * 1024 * 1024
+/** What Node with two workers, the binding and our code take beside: docs/CONFIG.md tells it to operators. */
+const baseBytesMax = 300 * 1024 * 1024
 
 let broker: SharedKafkaBroker
 let folder: string
@@ -71,6 +73,9 @@ for (const reader of ['native', 'binding']) {
         buffered > 0 && buffered <= memoryMaxBytes / 2 + partitions * 1024 * 1024,
         `${buffered} bytes are buffered`,
       )
+
+      const resident = await daemon.metric('process_resident_memory_bytes')
+      assert.ok(resident <= memoryMaxBytes + baseBytesMax, `${resident} bytes are resident`)
 
       await broker.createTopic(dead, 1)
       await daemon.metricReaches('millrace_rows_written_total', records - broken.size)
