@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Daemon } from '../../test/support/daemon.ts'
 import { uniqueName } from '../../test/support/kafka-broker.ts'
-import { readingMessage, readingProto } from '../../test/support/readings.ts'
+import { readingsConfig } from '../../test/support/readings-config.ts'
 import type { Sample } from './figures.ts'
 
 export interface DaemonWay {
@@ -23,21 +23,11 @@ export interface DaemonWay {
 export async function daemonSample(way: DaemonWay): Promise<Sample> {
   const { bootstrap, topic, deadLetterTopic, records, good, sink, over, folder } = way
   const group = uniqueName('bench')
-  const daemon = await Daemon.start(`${folder}/${group}.json`, {
-    kafka: { brokers: bootstrap, group },
-    routes: [
-      {
-        topics: [topic],
-        decode: { format: 'protobuf', files: [readingProto], message: readingMessage },
-        sink: 'sink',
-        table: 'readings',
-        metadata: ['partition', 'offset'],
-      },
-    ],
-    sinks: { sink },
-    deadLetters: { topic: deadLetterTopic },
-    ...over,
-  })
+  const config = readingsConfig(
+    { bootstrap, group, topic, deadLetterTopic, sink },
+    { commit: { intervalMs: 1000 }, ...over },
+  )
+  const daemon = await Daemon.start(`${folder}/${group}.json`, config)
   await daemon.logged('partition started')
   const startedAt = performance.now()
   const cpuAtStart = await daemon.metric('process_cpu_seconds_total')

@@ -7,14 +7,15 @@ import { after, before, describe, test } from 'node:test'
 import { Daemon } from '../support/daemon.ts'
 import { sharedKafkaBroker, uniqueName } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
-import { readingMessage, readingProto, writeReadings } from '../support/readings.ts'
+import { readingsConfig } from '../support/readings-config.ts'
+import { writeReadings } from '../support/readings.ts'
 
 const partitions = 4
 const records = Number(process.env['MILLRACE_TEST_RECORDS'] ?? 100_000)
 /** Longer than the group waits for a member that does not poll, so that only polling keeps it. */
 const awayMs = Number(process.env['MILLRACE_TEST_AWAY_MS'] ?? 12_000)
 const memoryMaxBytes = 64 * 1024 * 1024
-/** What Node with two workers, the binding and our code take beside: docs/CONFIG.md tells it to operators. */
+/** What Node with two workers, the binding and our code take beside: the README tells it to operators. */
 const baseBytesMax = 300 * 1024 * 1024
 
 let broker: SharedKafkaBroker
@@ -38,27 +39,20 @@ for (const reader of ['native', 'binding']) {
       const group = uniqueName('group')
       await broker.createTopic(topic, partitions)
       await broker.createTopic(dead, 1)
-      const daemon = await Daemon.start(join(folder, `${group}.json`), {
-        kafka: {
-          brokers: broker.bootstrap,
-          group,
-          properties: { 'session.timeout.ms': 3000, 'max.poll.interval.ms': 6000, 'message.timeout.ms': 4000 },
-        },
-        reader,
-        routes: [
+      const daemon = await Daemon.start(
+        join(folder, `${group}.json`),
+        readingsConfig(
           {
-            topics: [topic],
-            decode: { format: 'protobuf', files: [readingProto], message: readingMessage },
-            sink: 'nowhere',
-            table: 'readings',
+            bootstrap: broker.bootstrap,
+            group,
+            topic,
+            deadLetterTopic: dead,
+            sink: { type: 'blackhole' },
+            properties: { 'session.timeout.ms': 3000, 'max.poll.interval.ms': 6000, 'message.timeout.ms': 4000 },
           },
-        ],
-        sinks: { nowhere: { type: 'blackhole' } },
-        deadLetters: { topic: dead },
-        memory: { maxBytes: memoryMaxBytes },
-        rebalance: { drainMs: 2000 },
-        commit: { intervalMs: 100 },
-      })
+          { reader, memory: { maxBytes: memoryMaxBytes }, rebalance: { drainMs: 2000 } },
+        ),
+      )
       await daemon.logged('partition started')
       await broker.deleteTopic(dead)
       const { broken } = await writeReadings(broker.bootstrap, topic, partitions, records)

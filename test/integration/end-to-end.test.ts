@@ -7,7 +7,8 @@ import { queryDuckDb } from '../../src/sinks/duckdb/duckdb-query.ts'
 import { Daemon } from '../support/daemon.ts'
 import { sharedKafkaBroker, uniqueName } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
-import { readingMessage, readingProto, writeReadings } from '../support/readings.ts'
+import { readingsConfig } from '../support/readings-config.ts'
+import { writeReadings } from '../support/readings.ts'
 import type { Written } from '../support/readings.ts'
 import { headerText, readTopic } from '../support/topic-records.ts'
 
@@ -38,23 +39,17 @@ async function setUp(name: string, over: object = {}) {
   const dead = `${group}.dead`
   await broker.createTopic(dead, 1)
   const database = join(folder, `${name}.duckdb`)
-  const config = {
-    kafka: { brokers: broker.bootstrap, group, properties: { 'session.timeout.ms': 2000 } },
-    routes: [
-      {
-        topics: [topic],
-        decode: { format: 'protobuf', files: [readingProto], message: readingMessage },
-        sink: 'file',
-        table: 'readings',
-        metadata: ['partition', 'offset'],
-      },
-    ],
-    sinks: { file: { type: 'duckdb', path: database } },
-    deadLetters: { topic: dead },
-    batch: { maxRecords: 2000 },
-    commit: { intervalMs: 100 },
-    ...over,
-  }
+  const config = readingsConfig(
+    {
+      bootstrap: broker.bootstrap,
+      group,
+      topic,
+      deadLetterTopic: dead,
+      sink: { type: 'duckdb', path: database },
+      properties: { 'session.timeout.ms': 2000 },
+    },
+    { batch: { maxRecords: 2000 }, ...over },
+  )
   return { group, dead, database, config, file: join(folder, `${name}.json`) }
 }
 

@@ -7,7 +7,8 @@ import { queryDuckDb } from '../../src/sinks/duckdb/duckdb-query.ts'
 import { Daemon } from '../support/daemon.ts'
 import { sharedKafkaBroker, uniqueName } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
-import { readingMessage, readingProto, writeReadings } from '../support/readings.ts'
+import { readingsConfig } from '../support/readings-config.ts'
+import { writeReadings } from '../support/readings.ts'
 
 const partitions = 8
 const recordsAStage = 30_000
@@ -41,22 +42,20 @@ for (const reader of ['native', 'binding']) {
         await broker.createTopic(topic, partitions)
         await broker.createTopic(dead, 1)
         const start = (member: string) =>
-          Daemon.start(join(folder, `${group}-${member}.json`), {
-            kafka: { brokers: broker.bootstrap, group, properties },
-            reader,
-            routes: [
+          Daemon.start(
+            join(folder, `${group}-${member}.json`),
+            readingsConfig(
               {
-                topics: [topic],
-                decode: { format: 'protobuf', files: [readingProto], message: readingMessage },
-                sink: 'file',
-                table: 'readings',
-                metadata: ['partition', 'offset'],
+                bootstrap: broker.bootstrap,
+                group,
+                topic,
+                deadLetterTopic: dead,
+                sink: { type: 'duckdb', path: join(folder, `${group}-${member}.duckdb`) },
+                properties,
               },
-            ],
-            sinks: { file: { type: 'duckdb', path: join(folder, `${group}-${member}.duckdb`) } },
-            deadLetters: { topic: dead },
-            batch: { maxRecords: 1000 },
-          })
+              { reader, batch: { maxRecords: 1000 } },
+            ),
+          )
         let good = 0n
         const write = async () => {
           const { records, broken } = await writeReadings(broker.bootstrap, topic, partitions, recordsAStage)

@@ -7,7 +7,8 @@ import kafka from '@confluentinc/kafka-javascript'
 import { Daemon } from '../support/daemon.ts'
 import { sharedKafkaBroker, uniqueName } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
-import { readingMessage, readingProto, writeReadings } from '../support/readings.ts'
+import { readingsConfig } from '../support/readings-config.ts'
+import { writeReadings } from '../support/readings.ts'
 
 let broker: SharedKafkaBroker
 let folder: string
@@ -38,25 +39,18 @@ for (const startAt of ['earliest', 'latest']) {
       const group = uniqueName('group')
       await broker.createTopic(topic, 2)
       await broker.createTopic(dead, 1)
+      const config = readingsConfig({
+        bootstrap: broker.bootstrap,
+        group,
+        topic,
+        deadLetterTopic: dead,
+        sink: { type: 'blackhole' },
+      })
+      // Long enough that the first records of the new partitions are there before they are found.
+      const properties = { 'topic.metadata.refresh.interval.ms': 3000 }
       const daemon = await Daemon.start(join(folder, `${group}.json`), {
-        kafka: {
-          brokers: broker.bootstrap,
-          group,
-          startAt,
-          // Long enough that the first records of the new partitions are there before they are found.
-          properties: { 'topic.metadata.refresh.interval.ms': 3000 },
-        },
-        routes: [
-          {
-            topics: [topic],
-            decode: { format: 'protobuf', files: [readingProto], message: readingMessage },
-            sink: 'nowhere',
-            table: 'readings',
-          },
-        ],
-        sinks: { nowhere: { type: 'blackhole' } },
-        deadLetters: { topic: dead },
-        commit: { intervalMs: 100 },
+        ...config,
+        kafka: { brokers: broker.bootstrap, group, startAt, properties },
       })
       await daemon.logged('partition started', ({ partition }) => partition === `${topic}/1`)
       await writeReadings(broker.bootstrap, topic, 2, 1_000)
