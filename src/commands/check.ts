@@ -25,9 +25,9 @@ export async function check(configFile: string, print: (line: string) => void): 
 
 async function checkSchemas(config: Config): Promise<Problem[]> {
   return collect(
-    config.routes.map(({ decode, table, metadata }, index) => ({
+    config.routes.map(({ decode, table, metadata, columns }, index) => ({
       path: `routes[${index}].decode`,
-      act: () => createDecoder(decode, table, metadata),
+      act: () => createDecoder(decode, table, metadata, columns),
     })),
   )
 }

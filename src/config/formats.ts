@@ -16,6 +16,7 @@ export type FormatName =
   | 'oneOf'
   | 'anyCase'
   | 'choices'
+  | 'columnList'
   | 'autoOrInteger'
   | 'properties'
   | 'sections'
@@ -112,6 +113,14 @@ export const formats: Readonly<Record<FormatName, Format>> = {
       return listFaults(value, property, message, (item) => choiceFaults(item, choices))
     },
   },
+  columnList: {
+    describe: () => 'a list of names and of `{ from: name, as: other }`',
+    coerce: (text) => splitAtCommas(text),
+    faults: (value, property) => {
+      const message = 'must be a list: of names, or of `{ from: name, as: other }`'
+      return listFaults(value, { ...property, required: message }, message, columnFaults)
+    },
+  },
   autoOrInteger: {
     describe: (property) => `\`auto\`, or a ${wholeNumber(property)}`,
     coerce: (text) => toInteger(text),
@@ -204,6 +213,14 @@ function listFaults(
   if (!Array.isArray(value)) return [{ message, value }]
   if (value.length === 0 && required !== undefined) return [{ message: 'must not be empty' }]
   return value.flatMap((item, at) => faultsOf(item).map((fault) => ({ ...fault, at })))
+}
+
+function columnFaults(value: unknown): Fault[] {
+  if (typeof value !== 'object' || value === null) return textFaults(value)
+  const { from, as, ...others } = value as Readonly<Record<string, unknown>>
+  const isRename = [from, as].every((each) => typeof each === 'string' && each !== '')
+  if (isRename && Object.keys(others).length === 0) return []
+  return [{ message: 'must be a name, or `{ from: name, as: other }`' }]
 }
 
 function choiceFaults(value: unknown, choices: readonly string[]): Fault[] {

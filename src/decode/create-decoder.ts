@@ -1,3 +1,5 @@
+import type { ColumnChoice } from './column-choice.ts'
+import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
 import { createReferenceDecoder, type TombstoneRule } from './reference-decoder.ts'
 import { loadMessageType } from './schema-source.ts'
@@ -14,16 +16,28 @@ export interface RouteDecode {
   readonly enums?: EnumForm
   readonly flattenDepth?: number
   readonly tombstones?: TombstoneRule
+  /** Both give the same; `reference` is the slow one, for when the other is in doubt. Default `compiled`. */
+  readonly decoder?: 'compiled' | 'reference'
 }
 
-/** The decoder of a route, ready for its first slab. Rejects with SchemaError: the route cannot work as it is written. */
+/**
+ * The decoder of a route, ready for its first slab. `columns` is the route's choice; without it there are all. Rejects with
+ * SchemaError: the route cannot work as it is written.
+ */
 export async function createDecoder(
   decode: RouteDecode,
   table: string,
   metadata: readonly Metadata[] = [],
+  columns?: readonly ColumnChoice[],
 ): Promise<Decoder> {
   const type = await loadMessageType(decode)
-  const { enums = 'name', flattenDepth, tombstones = 'skip' } = decode
-  const plan = planTable(type, { enums, metadata, ...(flattenDepth === undefined ? {} : { flattenDepth }) })
-  return createReferenceDecoder(plan, { tableName: table, tombstones })
+  const { enums = 'name', flattenDepth, tombstones = 'skip', decoder = 'compiled' } = decode
+  const plan = planTable(type, {
+    enums,
+    metadata,
+    ...(flattenDepth === undefined ? {} : { flattenDepth }),
+    ...(columns === undefined ? {} : { columns }),
+  })
+  const create = decoder === 'compiled' ? createCompiledDecoder : createReferenceDecoder
+  return create(plan, { tableName: table, tombstones })
 }

@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs'
+import { mendEmptyMessages } from './empty-message.ts'
 import { RecordFault } from './record-fault.ts'
 import { WireCheck } from './wire-check.ts'
 import type { WireShape, WireShapes } from './wire-shape.ts'
@@ -20,11 +21,15 @@ export class MessageReader {
   constructor(type: protobuf.Type, shapes: WireShapes) {
     this.#type = type
     this.#shape = shapes.of(type)
+    mendEmptyMessages(type)
   }
 
-  /** Reads `bytes[start .. end)`. Byte fields of the message are views of `bytes`. Throws a RecordFault and nothing else. */
-  read(bytes: Uint8Array, start: number, end: number): Message {
-    this.#check.check(this.#shape, bytes, start, end)
+  /**
+   * Reads `bytes[start .. end)`, which is nested `depth` deep. Byte fields of the message are views of `bytes`. Throws a
+   * RecordFault and nothing else.
+   */
+  read(bytes: Uint8Array, start: number, end: number, depth = 0): Message {
+    this.#check.check(this.#shape, bytes, start, end, depth)
     if (this.#reader.buf !== bytes) this.#reader = protobuf.Reader.create(bytes)
     const reader = this.#reader
     reader.pos = start

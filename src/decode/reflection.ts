@@ -22,3 +22,18 @@ export function hasPresence(field: protobuf.Field): boolean {
   if (field.repeated || field.map) return false
   return field.resolvedType instanceof protobuf.Type || Boolean(field.hasPresence)
 }
+
+/** The oneof that a field is an arm of. Of proto3's `optional`, protobuf makes one with a single arm: that is none. */
+export function realOneof(field: protobuf.Field): protobuf.OneOf | undefined {
+  return field.partOf !== null && field.partOf.oneof.length > 1 ? field.partOf : undefined
+}
+
+/** The field's part of a column's name; that of an extension is its full name, with `_` for dots. */
+export function columnNameOf(field: protobuf.Field): string {
+  return field.name.replace(/^\./, '').replaceAll('.', '_')
+}
+
+/** Whether an enum takes only the numbers it declares, as those of proto2 do; others are unknown fields then. */
+export function isClosed(type: protobuf.Enum): boolean {
+  return (type as unknown as { readonly _features: { readonly enum_type?: string } })._features.enum_type === 'CLOSED'
+}

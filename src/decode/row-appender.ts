@@ -51,7 +51,8 @@ function nestedAppender(part: MessagePart, builders: readonly AnyColumnBuilder[]
   }
 }
 
-function fieldAppender(part: ValuePart, builder: AnyColumnBuilder, json: JsonMapping): AppendMessage {
+/** Appends the part's field of a message that has it or not. */
+export function fieldAppender(part: ValuePart, builder: AnyColumnBuilder, json: JsonMapping): AppendMessage {
   const { field } = part
   const { name } = field
   const append = valueAppender(part, builder, json)

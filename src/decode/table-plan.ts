@@ -1,7 +1,8 @@
 import protobuf from 'protobufjs'
 import { SchemaError } from '../errors.ts'
+import { chooseColumns, type Chosen, type ColumnChoice } from './column-choice.ts'
 import type { ColumnSchema, ColumnType, TableSchema } from './columns.ts'
-import { hasPresence } from './reflection.ts'
+import { columnNameOf, hasPresence } from './reflection.ts'
 import { fieldOf, wellKnown } from './well-known.ts'
 
 /** What a route says about its rows. */
@@ -12,6 +13,8 @@ export interface PlanOptions {
   readonly flattenDepth?: number
   /** What of the Kafka record is stored beside the message's fields, in that order. Default none. */
   readonly metadata?: readonly Metadata[]
+  /** The columns to be made, and no others, see `chooseColumns`. Default all. Metadata need not be named again. */
+  readonly columns?: readonly ColumnChoice[]
 }
 
 export type EnumForm = 'name' | 'number'
@@ -52,6 +55,7 @@ export interface ColumnPlan extends ColumnSchema {
 }
 
 export interface TablePlan {
+  /** With a choice of columns, the message cut down to them. */
   readonly type: protobuf.Type
   readonly columns: readonly ColumnPlan[]
   /** The root message's fields, in the order they are declared. */
@@ -64,7 +68,7 @@ export interface TablePlan {
 /**
  * Lays a message type out as a table. The rules, which every decoder follows:
  *
- * Columns come in the order of the fields' declaration, then the metadata, and are named as the fields are in the .proto
+ * Columns come in the order of the fields' declaration, or of the choice, then the metadata, and are named as the fields are in the .proto
  * file; an extension by its full name with `_` for dots.
  *
  * | field | column |
@@ -89,14 +93,15 @@ export interface TablePlan {
  * Throws SchemaError: two columns of one name, no columns, too many, an enum whose default is not 0.
  */
 export function planTable(type: protobuf.Type, options: PlanOptions = {}): TablePlan {
-  const planner = new Planner(options)
-  const parts = planner.message(type, [], 0, false)
   const metadata = options.metadata ?? []
-  for (const each of metadata) planner.add({ ...metadataColumns[each], path: [] })
+  const planner = new Planner(options)
+  const chosen = planner.choose(type, metadata)
+  const parts = planner.message(chosen.type, [], 0, false)
+  for (const each of metadata) planner.addMetadata(each)
   if (planner.columns.length === 0) {
     throw new SchemaError(`message ${type.fullName.slice(1)} has no fields: a table needs a column; add metadata`)
   }
-  return { type, columns: planner.columns, parts, metadata, enums: options.enums ?? 'name' }
+  return { type: chosen.type, columns: planner.columns, parts, metadata, enums: options.enums ?? 'name' }
 }
 
 /** The plan's columns as a sink sees them. */
@@ -137,14 +142,27 @@ class Planner {
   readonly #enums: EnumForm
   readonly #columnOfName = new Map<string, ColumnPlan>()
   readonly #holdsItself = new Map<protobuf.Type, boolean>()
+  readonly #choices: readonly ColumnChoice[] | undefined
+  #chosen: Omit<Chosen, 'type'> = { hidden: new Set(), names: new Map() }
 
-  constructor({ flattenDepth = flattenDepthDefault, enums = 'name' }: PlanOptions) {
+  constructor({ flattenDepth = flattenDepthDefault, enums = 'name', columns }: PlanOptions) {
     this.#flattenDepth = flattenDepth
     this.#enums = enums
+    this.#choices = columns
+  }
+
+  choose(type: protobuf.Type, metadata: readonly Metadata[]): Chosen {
+    const names = metadata.map((each) => metadataColumns[each].name)
+    const opens = (field: protobuf.Field, depth: number): boolean => this.#spreads(field, depth)
+    const all = { type, hidden: new Set<protobuf.Field>(), names: new Map<string, string>() }
+    const chosen = this.#choices === undefined ? all : chooseColumns(type, this.#choices, names, opens)
+    this.#chosen = chosen
+    return chosen
   }
 
   message(type: protobuf.Type, path: readonly string[], depth: number, nullable: boolean): Part[] {
-    return type.fieldsArray.map((field) => {
+    const shown = type.fieldsArray.filter((field) => !this.#chosen.hidden.has(field))
+    return shown.map((field) => {
       field.resolve()
       const here = [...path, columnNameOf(field)]
       const absent = nullable || (hasPresence(field) && !field.required)
@@ -152,7 +170,12 @@ class Planner {
     })
   }
 
-  add(column: ColumnPlan): number {
+  addMetadata(metadata: Metadata): void {
+    const column = metadataColumns[metadata]
+    this.#add({ ...column, name: this.#chosen.names.get(column.name) ?? column.name, path: [] })
+  }
+
+  #add(column: ColumnPlan): number {
     const taken = this.#columnOfName.get(column.name)
     if (taken !== undefined) {
       throw new SchemaError(
@@ -176,8 +199,17 @@ class Planner {
   #value(field: protobuf.Field, path: readonly string[], nullable: boolean): ValuePart {
     refuseStrangeDefault(field)
     const conversion = conversionOf(field, this.#enums)
-    const column = this.add({ name: path.join('_'), type: columnTypeOf(field, conversion), nullable, path })
+    const column = this.#add({ name: this.#nameOf(path), type: columnTypeOf(field, conversion), nullable, path })
     return { kind: 'value', field, column, conversion }
+  }
+
+  /** A message's new name is that of all its columns. */
+  #nameOf(path: readonly string[]): string {
+    for (let length = path.length; length > 0; length--) {
+      const name = this.#chosen.names.get(path.slice(0, length).join('.'))
+      if (name !== undefined) return [name, ...path.slice(length)].join('_')
+    }
+    return path.join('_')
   }
 
   #spreads(field: protobuf.Field, depth: number): boolean {
@@ -235,10 +267,6 @@ function refuseStrangeDefault(field: protobuf.Field): void {
   if (!(field.resolvedType instanceof protobuf.Enum) || hasPresence(field) || field.repeated || field.map) return
   if (field.typeDefault === 0) return
   throw new SchemaError(`${field.fullName.slice(1)}: the first value of enum ${field.resolvedType.name} must be 0`)
-}
-
-function columnNameOf(field: protobuf.Field): string {
-  return field.name.replace(/^\./, '').replaceAll('.', '_')
 }
 
 function describe({ name, path }: ColumnPlan): string {

@@ -54,8 +54,8 @@ export interface SecondsAndNanos {
 export const timestampSecondsMin = -62_135_596_800
 export const timestampSecondsMax = 253_402_300_799
 /** 10 000 years, the range that google.protobuf.Duration allows. */
-const durationSecondsMax = 315_576_000_000
-const nanosMax = 999_999_999
+export const durationSecondsMax = 315_576_000_000
+export const nanosMax = 999_999_999
 
 /** Reads a Timestamp's or Duration's fields. `seconds` beyond 2^53 is rounded, which is out of range all the same. */
 export function secondsAndNanos(type: Type): (message: Readonly<Record<string, unknown>>) => SecondsAndNanos {

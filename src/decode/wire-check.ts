@@ -28,13 +28,13 @@ export class WireCheck {
   #end = 0
   #at = 0
 
-  /** Checks `bytes[start .. end)`. */
-  check(shape: WireShape, bytes: Uint8Array, start: number, end: number): void {
+  /** Checks `bytes[start .. end)`, which is nested `depth` deep. */
+  check(shape: WireShape, bytes: Uint8Array, start: number, end: number, depth = 0): void {
     this.#bytes = bytes
     this.#start = start
     this.#end = end
     this.#at = start
-    this.#message(shape, end, 0, 0)
+    this.#message(shape, end, depth, 0)
   }
 
   /** Reads fields until `end`, or until the group `group` ends when that is not 0. */

@@ -47,7 +47,6 @@ export function consumerSettings(
     'auto.offset.reset': 'error',
     // The default of 1000 stalls a partition for a second each time its queue was full: it cost 60 % of the throughput.
     'fetch.queue.backoff.ms': 5,
-    'fetch.wait.max.ms': 100,
     // Both hold for each partition's queue, as our reader takes them; for the common one with the binding's reader. The
     // kilobytes count payload only, so small messages are bounded by their number.
     'queued.max.messages.kbytes': Math.max(1, Math.floor(memory.queuedBytesAPartition / 1024)),

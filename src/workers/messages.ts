@@ -10,7 +10,7 @@ export interface WorkerSetup {
   readonly routes: readonly RouteSetup[]
 }
 
-export type RouteSetup = Pick<RouteConfig, 'name' | 'table' | 'metadata' | 'decode'>
+export type RouteSetup = Pick<RouteConfig, 'name' | 'table' | 'metadata' | 'columns' | 'decode'>
 
 export type Task =
   /** Opens the sink and makes its tables ready, so that what is wrong shows before the group is joined. */

@@ -80,8 +80,8 @@ class Worker {
   async #makeReady(): Promise<Opened> {
     const { sink: wanted, routes, group } = this.#setup
     const decoders = new Map<string, Decoder>()
-    for (const { name, decode, table, metadata } of routes) {
-      decoders.set(name, await createDecoder(decode, table, metadata))
+    for (const { name, decode, table, metadata, columns } of routes) {
+      decoders.set(name, await createDecoder(decode, table, metadata, columns))
     }
     const kind = sinkCatalog[wanted.type]
     if (kind === undefined) throw new SinkRefusedError(`sinks.${wanted.name}.type: there is no sink ${wanted.type}`)

@@ -224,6 +224,27 @@ const cases: { edit?: readonly [from: string, to: string]; env?: Environment; pr
     ],
   },
   {
+    edit: ['message: v1.Reading', 'message: v1.Reading, decoder: compile'],
+    problems: [
+      'routes[0].decode.decoder (line 6): must be `compiled` or `reference`, not `compile`; did you mean `compiled`?',
+    ],
+  },
+  {
+    edit: [
+      '    sink: warehouse',
+      '    columns: [value, { from: a.b, as: c }, { from: a }, 7, { from: a, to: b }]\n    sink: warehouse',
+    ],
+    problems: [
+      'routes[0].columns[2] (line 7): must be a name, or `{ from: name, as: other }`',
+      'routes[0].columns[3] (line 7): must be text: put it in quotes',
+      'routes[0].columns[4] (line 7): must be a name, or `{ from: name, as: other }`',
+    ],
+  },
+  {
+    edit: ['    sink: warehouse', '    columns: []\n    sink: warehouse'],
+    problems: ['routes[0].columns (line 7): must not be empty'],
+  },
+  {
     edit: ['message: v1.Reading', 'message: v1.Reading, tombstones: deadLetter'],
     problems: ['routes[0].decode.tombstones (line 6): `deadLetter` needs a topic for them: set `deadLetters.topic`'],
   },

@@ -33,6 +33,7 @@ test('what is not set has its default', () => {
           enums: 'name',
           flattenDepth: 3,
           tombstones: 'skip',
+          decoder: 'compiled',
         },
         sink: 'warehouse',
         table: 'reading',
@@ -263,7 +264,7 @@ test('a file is JSON when its name ends so, with line numbers all the same', () 
     'kafka.group (line 6): must be text: put it in quotes',
   ])
   assert.deepEqual(problemsOf(text.replace('"kafka"', '"log": {},\n"kafka"'), {}, 'config.json'), [
-    'line 70: the key is there twice',
+    'line 71: the key is there twice',
   ])
   assert.deepEqual(problemsOf(sampleText, {}, 'config.json'), ['is not JSON; to write YAML, let its name end in .yaml'])
 })

@@ -26,7 +26,7 @@ after(async () => {
 async function addPartitions(topic: string, partitions: number): Promise<void> {
   const admin = kafka.AdminClient.create({ 'bootstrap.servers': broker.bootstrap })
   await new Promise<void>((resolve, reject) => {
-    admin.createPartitions(topic, partitions, 10_000, (error: unknown) => (error ? reject(error as Error) : resolve()))
+    admin.createPartitions(topic, partitions, 10_000, (error: unknown) => (error ? reject(error) : resolve()))
   })
   admin.disconnect()
 }

@@ -1,0 +1,103 @@
+import protobuf from 'protobufjs'
+import { simulatedReadings } from '../../src/commands/simulated-readings.ts'
+import { loadMessageType } from '../../src/decode/schema-source.ts'
+import { planTable, type TablePlan } from '../../src/decode/table-plan.ts'
+import { packSlab, SlabView } from '../../src/kafka/slab.ts'
+import { readingMessage, readingProto } from '../../test/support/readings.ts'
+
+/** What is decoded: a plan, and slabs of its message. */
+export interface DecodeLoad {
+  /** The whole message, whatever the plan shows of it. */
+  readonly type: protobuf.Type
+  readonly plan: TablePlan
+  readonly slabs: readonly SlabView[]
+  readonly bytesPerRecord: number
+}
+
+const recordsPerSlab = 2_000
+
+export async function decodeLoads(recordCount: number): Promise<Readonly<Record<string, DecodeLoad>>> {
+  const readingType = await loadMessageType({ files: [readingProto], message: readingMessage })
+  return {
+    reading: load(readingType, planTable(readingType), recordCount, readings(readingType)),
+    nested: random(nestedProto, recordCount),
+    'wide, 120 fields': random(wideProto(), recordCount >> 2),
+    'wide, 10 of 120 fields': random(wideProto(), recordCount >> 2, wideChosen),
+    strings: random(stringsProto, recordCount >> 1),
+  }
+}
+
+/** Good readings only: the price of a bad one is another question. */
+function readings(type: protobuf.Type): () => Uint8Array {
+  const all = simulatedReadings(type, 7)
+  return () => {
+    for (;;) {
+      const { value, broken } = all.next().value
+      if (!broken) return value
+    }
+  }
+}
+
+const nestedProto = `message Test {
+  string vehicle = 1; uint64 sequence = 2; Engine engine = 3; Position position = 4; repeated uint32 codes = 5;
+  message Engine { double rpm = 1; double torque = 2; Oil oil = 3; bool running = 4; }
+  message Oil { float pressure = 1; float temperature = 2; int32 level = 3; }
+  message Position { double latitude = 1; double longitude = 2; sint32 altitude = 3; Fix fix = 4; }
+  message Fix { fixed64 taken = 1; uint32 satellites = 2; }
+}`
+
+const stringsProto = `message Test { ${[1, 2, 3, 4, 5, 6, 7, 8].map((id) => `string s${id} = ${id};`).join(' ')} }`
+
+function wideProto(): string {
+  const types = ['double', 'int32', 'float', 'uint64', 'string', 'bool']
+  const fields = Array.from({ length: 120 }, (_, index) => `${types[index % types.length]} f${index} = ${index + 1};`)
+  return `message Test { ${fields.join(' ')} }`
+}
+
+const wideChosen = Array.from({ length: 10 }, (_, index) => `f${index * 12 + (index % 6)}`)
+
+function random(proto: string, recordCount: number, columns?: readonly string[]): DecodeLoad {
+  const root = protobuf.parse(`syntax = "proto3"; ${proto}`, { keepCase: true }).root
+  const type = root.resolveAll().lookupType('Test')
+  const next = seeded(7)
+  const plan = planTable(type, columns === undefined ? {} : { columns })
+  return load(type, plan, recordCount, () => type.encode(type.fromObject(randomObject(type, next))).finish())
+}
+
+function randomObject(type: protobuf.Type, next: () => number): object {
+  const value = (field: protobuf.Field): unknown => {
+    if (field.resolvedType instanceof protobuf.Type) return randomObject(field.resolvedType, next)
+    if (field.type === 'string') return 'telemetry-value-'.repeat(4).slice(0, 8 + Math.floor(next() * 40))
+    if (field.type === 'bool') return next() < 0.5
+    if (field.type === 'double' || field.type === 'float') return next() * 100
+    return Math.floor(next() * (next() < 0.5 ? 100 : 1_000_000))
+  }
+  return Object.fromEntries(
+    type.fieldsArray.map((field) => [field.name, field.repeated ? [value(field), value(field)] : value(field)]),
+  )
+}
+
+function load(type: protobuf.Type, plan: TablePlan, recordCount: number, nextValue: () => Uint8Array): DecodeLoad {
+  const slabs: SlabView[] = []
+  let bytes = 0
+  for (let from = 0; from < recordCount; from += recordsPerSlab) {
+    const records = Array.from({ length: Math.min(recordsPerSlab, recordCount - from) }, (_, index) => {
+      const value = nextValue()
+      bytes += value.length
+      return { offset: from + index, timestamp: -1, key: null, value, headers: new Uint8Array(0) }
+    })
+    slabs.push(new SlabView(packSlab(records)))
+  }
+  return { type, plan, slabs, bytesPerRecord: Math.round(bytes / recordCount) }
+}
+
+/** mulberry32: the same bytes in every run. */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}

@@ -1,0 +1,43 @@
+import type protobuf from 'protobufjs'
+import { type AnyColumnBuilder, createColumnBuilder } from '../../src/decode/column-builder.ts'
+import type { Decoder } from '../../src/decode/decoder.ts'
+import { createCompiledDecoder } from '../../src/decode/decoder-compiler.ts'
+import { createReferenceDecoder } from '../../src/decode/reference-decoder.ts'
+import { messageAppender } from '../../src/decode/row-appender.ts'
+import type { TablePlan } from '../../src/decode/table-plan.ts'
+import { WireShapes } from '../../src/decode/wire-shape.ts'
+import type { SlabView } from '../../src/kafka/slab.ts'
+
+/** Decodes slabs and returns how many rows came of them. */
+export type DecodeWay = (slabs: readonly SlabView[]) => number
+
+/** The ways to be compared; the first is what the others are measured against. */
+export function decodeWays(type: protobuf.Type, plan: TablePlan): Readonly<Record<string, DecodeWay>> {
+  return {
+    'protobufjs and column filling': plainWay(type, plan),
+    reference: decoderWay(createReferenceDecoder(plan, { tableName: 'bench' })),
+    compiled: decoderWay(createCompiledDecoder(plan, { tableName: 'bench' })),
+  }
+}
+
+function decoderWay(decoder: Decoder): DecodeWay {
+  const origin = { topic: 'readings', partition: 0 }
+  return (slabs) => decoder.decode(slabs, origin).rowCount
+}
+
+/** As one would write it: an object a record, its fields into the columns; nothing is checked beyond what protobufjs does. */
+function plainWay(type: protobuf.Type, plan: TablePlan): DecodeWay {
+  const builders: readonly AnyColumnBuilder[] = plan.columns.map(({ type }) => createColumnBuilder(type))
+  const append = messageAppender(plan, builders, new WireShapes())
+  return (slabs) => {
+    let rows = 0
+    for (const builder of builders) builder.begin(slabs.reduce((sum, { count }) => sum + count, 0))
+    for (const slab of slabs) {
+      for (let record = 0; record < slab.count; record++, rows++) {
+        append(type.decode(slab.value(record)!))
+      }
+    }
+    for (const builder of builders) builder.finish()
+    return rows
+  }
+}

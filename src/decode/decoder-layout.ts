@@ -1,0 +1,167 @@
+import protobuf from 'protobufjs'
+import { hasPresence, realOneof } from './reflection.ts'
+import type { Part, TablePlan, ValuePart } from './table-plan.ts'
+import type { WireShape, WireShapes } from './wire-shape.ts'
+
+/** A column that is not compiled. */
+export interface Ranged {
+  readonly part: ValuePart
+  /** The message that the field is in, and how deep that is nested. */
+  readonly type: protobuf.Type
+  readonly depth: number
+}
+
+/** Of a small integer of V8, so many bits are never a heap object. */
+const bitsPerWord = 30
+
+interface Bit {
+  readonly word: number
+  readonly mask: number
+}
+
+/** How the presence of a field is known. */
+export type Presence =
+  | { readonly kind: 'bit'; readonly bit: Bit }
+  | { readonly kind: 'arm'; readonly oneof: number; readonly arm: number }
+  | { readonly kind: 'implicit' }
+
+/**
+ * What the two halves of a decoder's source agree on: how each field's presence is known, which columns are compiled, which
+ * variables a row has, and what is referred to by number.
+ */
+export class DecoderLayout {
+  readonly plan: TablePlan
+  readonly shapes: WireShapes
+  readonly ranged = new Map<number, Ranged>()
+  readonly enums = new Map<number, protobuf.Enum>()
+  readonly closed: protobuf.Enum[] = []
+  readonly messages: WireShape[] = []
+  /** Variables declared at the beginning of a record, all 0. */
+  readonly kept = new Set<string>()
+  readonly #innerParts = new Map<ValuePart, readonly ValuePart[]>()
+  /** By the part, or for a field that has no column by the field. */
+  readonly #presence = new Map<Part | protobuf.Field, Presence>()
+  #bitCount = 0
+  #oneofCount = 0
+
+  constructor(plan: TablePlan, shapes: WireShapes) {
+    this.plan = plan
+    this.shapes = shapes
+    this.#assignPresence(plan.type, plan.parts)
+  }
+
+  compiledColumns(): number[] {
+    return this.plan.columns.map((_, column) => column).filter((column) => !this.ranged.has(column))
+  }
+
+  isVariable(column: number): boolean {
+    return ['string', 'bytes', 'json'].includes(this.plan.columns[column]!.type)
+  }
+
+  isWide(column: number): boolean {
+    return ['int64', 'uint64', 'timestamp', 'duration'].includes(this.plan.columns[column]!.type)
+  }
+
+  keep(name: string): string {
+    this.kept.add(name)
+    return name
+  }
+
+  presenceOf(key: Part | protobuf.Field): Presence | undefined {
+    return this.#presence.get(key)
+  }
+
+  setPresent(key: Part | protobuf.Field): string[] {
+    const presence = this.#presence.get(key)!
+    if (presence.kind === 'implicit') return []
+    return presence.kind === 'arm'
+      ? [`w${presence.oneof} = ${presence.arm}`]
+      : [`p${presence.bit.word} |= ${presence.bit.mask}`]
+  }
+
+  isPresent(key: Part): string | undefined {
+    const presence = this.#presence.get(key)!
+    if (presence.kind === 'implicit') return undefined
+    if (presence.kind === 'arm') return `w${presence.oneof} === ${presence.arm}`
+    return `(p${presence.bit.word} & ${presence.bit.mask}) !== 0`
+  }
+
+  /** Lists, maps and whatever becomes JSON; and well-known types that are not as Google defines them. */
+  isRanged(part: Part | undefined): boolean {
+    if (part?.kind !== 'value') return false
+    if (part.conversion === 'json') return true
+    if (part.conversion === 'timestamp' || part.conversion === 'duration') {
+      return !isAsDefined(part.field, ['int64', 'int32'])
+    }
+    return part.conversion === 'wrapper' && !isAsDefined(part.field, [undefined])
+  }
+
+  /** Of a Timestamp, a Duration or a wrapper: its fields, as if they had columns. */
+  partsWithin(part: Part | undefined): readonly Part[] {
+    if (part === undefined) return []
+    if (part.kind === 'message') return part.parts
+    let parts = this.#innerParts.get(part)
+    if (parts === undefined) {
+      const { column } = part
+      parts = (part.field.resolvedType as protobuf.Type).fieldsArray.map((field) => {
+        return { kind: 'value', field: field.resolve(), column, conversion: 'scalar' }
+      })
+      this.#innerParts.set(part, parts)
+    }
+    return parts
+  }
+
+  /** What makes the column 0 in the row. */
+  zeros(column: number): string[] {
+    return this.isWide(column) ? [`c${column}[row * 2] = 0`, `c${column}[row * 2 + 1] = 0`] : [`c${column}[row] = 0`]
+  }
+
+  #assignPresence(type: protobuf.Type, parts: readonly Part[]): void {
+    const oneofs = new Map<protobuf.OneOf, number>()
+    for (const field of type.fieldsArray) {
+      const key = partOf(field, parts) ?? field
+      const oneof = realOneof(field)
+      if (oneof !== undefined) {
+        if (!oneofs.has(oneof)) oneofs.set(oneof, this.#oneofCount++)
+        const number = oneofs.get(oneof)!
+        this.keep(`w${number}`)
+        this.#presence.set(key, { kind: 'arm', oneof: number, arm: field.id })
+      } else if (hasPresence(field)) {
+        const index = this.#bitCount++
+        const bit = { word: Math.floor(index / bitsPerWord), mask: 2 ** (index % bitsPerWord) }
+        this.keep(`p${bit.word}`)
+        this.#presence.set(key, { kind: 'bit', bit })
+      } else {
+        this.#presence.set(key, { kind: 'implicit' })
+      }
+      const inner = field.resolvedType
+      if (inner instanceof protobuf.Type && !this.isRanged(key as Part)) {
+        this.#assignPresence(inner, this.partsWithin(partOf(field, parts)))
+      }
+    }
+  }
+}
+
+/** The part of the plan that shows a field; undefined where none does. */
+export function partOf(field: protobuf.Field, parts: readonly Part[]): Part | undefined {
+  return parts.find((part) => part.field === field)
+}
+
+/** Makes room for `more` bytes in the column, where it is needed. */
+export function roomFor(column: number, more: string): string {
+  const grow = `columns[${column}].grow(n${column}, ${more}); b${column} = columns[${column}].bytes; d${column} = columns[${column}].view`
+  return `if (n${column} + ${more} > b${column}.length) { ${grow} }`
+}
+
+/** Whether the message of a well-known type has plain fields of these types, by number, and no other. */
+function isAsDefined(field: protobuf.Field, types: readonly (string | undefined)[]): boolean {
+  const { fieldsArray } = field.resolvedType as protobuf.Type
+  return (
+    fieldsArray.length === types.length &&
+    fieldsArray.every((inner) => {
+      const { id, type, repeated, map, required, partOf, resolvedType } = inner.resolve()
+      const isPlain = !repeated && !map && !required && partOf === null && resolvedType === null
+      return isPlain && id <= types.length && (types[id - 1] ?? type) === type
+    })
+  )
+}

@@ -1,0 +1,90 @@
+import type { Enum } from 'protobufjs'
+import { DecoderLayout, type Ranged } from './decoder-layout.ts'
+import { rowEndSource } from './row-end-source.ts'
+import type { TablePlan } from './table-plan.ts'
+import { wireSource } from './wire-source.ts'
+import type { WireShape, WireShapes } from './wire-shape.ts'
+
+/**
+ * The source of a compiled decoder, and what it refers to by number. Nothing of a schema's text is in it, no name of a
+ * message, field or enum: only numbers (field numbers, columns) and our own identifiers. Whoever can write a schema
+ * can therefore not write code. What must have a name goes beside it, as an object in one of these lists.
+ */
+export interface DecoderSource {
+  readonly source: string
+  /** Columns that are not compiled, by index in the plan. */
+  readonly ranged: ReadonlyMap<number, Ranged>
+  /** Columns of enum names. */
+  readonly enums: ReadonlyMap<number, Enum>
+  /** Enums that refuse numbers they do not know. */
+  readonly closed: readonly Enum[]
+  /** The declared fields of messages. */
+  readonly shapes: readonly WireShape[]
+}
+
+/** Identifiers that the source takes as arguments, in this order. */
+export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed', 'shapes'] as const
+
+/**
+ * The way it works. All rows of a slab are decoded in one loop. A field's value goes to its column's array when it is met,
+ * over an earlier one of the same row; when the record has ended, absent fields become nulls, and times and enums get
+ * their form. Bits in `p0`, `p1` ... say which fields were there, `w0`, `w1` ... which arm of a oneof came last. At
+ * the first fault it leaves the block `one` and the row is undone.
+ *
+ * `cN` is a column's array, `mN` its validity; of texts `oN` are the offsets, `bN` and `dN` the bytes, `nN` where the next
+ * text begins; `vN` is a value that is kept until the row ends; `rN` a column that is not compiled.
+ */
+export function decoderSource(plan: TablePlan, shapes: WireShapes): DecoderSource {
+  const layout = new DecoderLayout(plan, shapes)
+  // The order matters: the layout fills while they are written.
+  const wire = wireSource(layout)
+  const rowEnd = rowEndSource(layout)
+  const source = [
+    `'use strict'`,
+    'const { words, unsigned, readVarint, readUnsigned, skipField, copyText, copyBytes } = tools',
+    'const { putTimestamp, putDuration, putMilliseconds } = tools',
+    ...[...layout.ranged.keys()].map((column) => `const r${column} = ranged[${column}]`),
+    ...[...layout.enums.keys()].map((column) => `const t${column} = texts[${column}]`),
+    ...layout.closed.map((_, index) => `const k${index} = closed[${index}]`),
+    ...layout.messages.map((_, index) => `const s${index} = shapes[${index}]`),
+    'return function run(slab, view, partition, topic, topicView, row, offsets, refuse, tombstone) {',
+    'const bytes = slab.bytes, count = slab.count',
+    ...columnLocals(layout),
+    'for (let record = 0; record < count; record++) {',
+    'const size = slab.valueBytes(record)',
+    'if (size < 0) { if (tombstone(record)) refuse(record, row); continue }',
+    'let at = slab.valueStart(record), tag = 0, length = 0, start = 0, value = 0',
+    'const end = at + size',
+    ...[...layout.kept].map((name) => `let ${name} = 0`),
+    'one: {',
+    ...wire,
+    ...rowEnd,
+    'offsets[row] = offset',
+    'row++',
+    'continue',
+    '}',
+    ...layout
+      .compiledColumns()
+      .filter((column) => layout.isVariable(column))
+      .map((column) => `n${column} = o${column}[row]`),
+    'refuse(record, row)',
+    '}',
+    'return row',
+    '}',
+  ].join('\n')
+  return { source, ranged: layout.ranged, enums: layout.enums, closed: layout.closed, shapes: layout.messages }
+}
+
+function columnLocals(layout: DecoderLayout): string[] {
+  return layout
+    .compiledColumns()
+    .flatMap((column) => [
+      ...(layout.plan.columns[column]!.nullable ? [`const m${column} = columns[${column}].validity`] : []),
+      ...(layout.isVariable(column)
+        ? [
+            `const o${column} = columns[${column}].offsets`,
+            `let b${column} = columns[${column}].bytes, d${column} = columns[${column}].view, n${column} = o${column}[row]`,
+          ]
+        : [`const c${column} = columns[${column}].slots`]),
+    ])
+}

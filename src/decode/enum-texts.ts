@@ -1,0 +1,37 @@
+import { Buffer } from 'node:buffer'
+import type { Enum } from 'protobufjs'
+import { enumNames } from './reflection.ts'
+
+/** Numbers up to this find their name in an array. */
+const denseMax = 255
+
+/** The names of an enum's values as the bytes that its column holds. */
+export class EnumTexts {
+  /** No text is longer. */
+  readonly bytesMax: number
+  readonly #dense: (Uint8Array | undefined)[] = []
+  readonly #sparse = new Map<number, Uint8Array>()
+
+  constructor(type: Enum) {
+    // The decimal text of any 32-bit number has up to eleven bytes.
+    let bytesMax = 11
+    for (const [number, name] of enumNames(type)) {
+      const text = new Uint8Array(Buffer.from(name))
+      bytesMax = Math.max(bytesMax, text.length)
+      if (number < 0 || number > denseMax) this.#sparse.set(number, text)
+      else {
+        while (this.#dense.length <= number) this.#dense.push(undefined)
+        this.#dense[number] = text
+      }
+    }
+    this.bytesMax = bytesMax
+  }
+
+  /** Writes the text of `number` to `target[to]`, which has room for it, and returns where it ends. */
+  write(number: number, target: Uint8Array, to: number): number {
+    const text = number >= 0 && number < this.#dense.length ? this.#dense[number] : this.#sparse.get(number)
+    const written = text ?? Buffer.from(String(number))
+    for (let index = 0; index < written.length; index++) target[to + index] = written[index]!
+    return to + written.length
+  }
+}

@@ -1,0 +1,239 @@
+import protobuf from 'protobufjs'
+import { type DecoderLayout, partOf, roomFor } from './decoder-layout.ts'
+import { isClosed } from './reflection.ts'
+import type { Part, ValuePart } from './table-plan.ts'
+
+/** The source that reads a record's fields, see `decoderSource`. */
+export function wireSource(layout: DecoderLayout): readonly string[] {
+  return new WireSource(layout).write()
+}
+
+class WireSource {
+  readonly #layout: DecoderLayout
+  readonly #lines: string[] = []
+  #labelCount = 0
+  #endCount = 0
+
+  constructor(layout: DecoderLayout) {
+    this.#layout = layout
+  }
+
+  write(): readonly string[] {
+    this.#fields(this.#layout.plan.type, this.#layout.plan.parts, 'end', 0)
+    return this.#lines
+  }
+
+  /** Reads fields of a message until `end`, or until the tag `endTag` of a group. */
+  #fields(type: protobuf.Type, parts: readonly Part[], end: string, depth: number, endTag?: number): void {
+    const label = `g${this.#labelCount++}`
+    if (endTag !== undefined) this.#lines.push(`${label}: {`)
+    this.#lines.push(`while (at < ${end}) {`)
+    // Where a field begins is needed only to note its range.
+    const begins = type.fieldsArray.some((field) => this.#layout.isRanged(partOf(field, parts)))
+    if (begins) this.#lines.push('start = at')
+    this.#lines.push('tag = bytes[at++]')
+    this.#lines.push(
+      `if (tag >= 128) { at = readUnsigned(bytes, at - 1, ${end}); if (at < 0) break one; tag = unsigned[0] | 0 }`,
+    )
+    if (endTag !== undefined) this.#lines.push(`if (tag === ${endTag}) break ${label}`)
+    this.#lines.push('switch (tag) {')
+    for (const field of type.fieldsArray) this.#field(type, field, partOf(field, parts), end, depth)
+    this.#lines.push('default:')
+    if (type.fieldsArray.length > 0) {
+      this.#lines.push(
+        `if (s${this.#layout.messages.push(this.#layout.shapes.of(type)) - 1}.field(tag >>> 3) !== undefined) break one`,
+      )
+    }
+    this.#lines.push(`at = skipField(bytes, tag, at, ${end}, ${depth})`, 'if (at < 0) break one', '}', '}')
+    // The bytes ended, the group did not.
+    if (endTag !== undefined) this.#lines.push('break one', '}')
+    this.#requireFields(type, parts)
+  }
+
+  /** A message that lacks a required field is bad at its end, even if it comes again with the field. */
+  #requireFields(type: protobuf.Type, parts: readonly Part[]): void {
+    const masks = new Map<number, number>()
+    for (const field of type.fieldsArray) {
+      const presence = this.#layout.presenceOf(partOf(field, parts) ?? field)
+      if (!field.required || presence?.kind !== 'bit') continue
+      masks.set(presence.bit.word, (masks.get(presence.bit.word) ?? 0) | presence.bit.mask)
+    }
+    for (const [word, mask] of masks) this.#lines.push(`if ((p${word} & ${mask}) !== ${mask}) break one`)
+  }
+
+  #field(type: protobuf.Type, field: protobuf.Field, part: Part | undefined, end: string, depth: number): void {
+    const key = part ?? field
+    if (part?.kind === 'value' && this.#layout.isRanged(part)) this.#rangedField(type, part, end, depth)
+    else if (field.resolvedType instanceof protobuf.Type) {
+      const group = field.delimited
+      this.#lines.push(`case ${tagOf(field.id, group ? 3 : 2)}: {`)
+      if (part !== undefined) this.#freshen(part)
+      if (group) this.#message(field, part, end, depth + 1, tagOf(field.id, 4))
+      else {
+        const inner = `end${this.#endCount++}`
+        this.#length(end)
+        this.#lines.push(`const ${inner} = at + length`)
+        this.#message(field, part, inner, depth + 1)
+      }
+      this.#lines.push(...this.#layout.setPresent(key), 'continue', '}')
+    } else {
+      const scalar = field.resolvedType instanceof protobuf.Enum ? 'enum' : field.type
+      this.#lines.push(`case ${tagOf(field.id, this.#layout.shapes.of(type).field(field.id)!.wireType)}: {`)
+      this.#scalar(scalar, field, part as ValuePart | undefined, end, this.#layout.setPresent(key))
+      this.#lines.push('continue', '}')
+    }
+  }
+
+  #message(field: protobuf.Field, part: Part | undefined, end: string, depth: number, endTag?: number): void {
+    this.#fields(field.resolvedType as protobuf.Type, this.#layout.partsWithin(part), end, depth, endTag)
+  }
+
+  #rangedField(type: protobuf.Type, part: ValuePart, end: string, depth: number): void {
+    const { field, column } = part
+    this.#layout.ranged.set(column, { part, depth, type })
+    const { wireType, packable } = this.#layout.shapes.of(type).field(field.id)!
+    for (const each of packable ? [wireType, 2] : [wireType]) this.#lines.push(`case ${tagOf(field.id, each)}:`)
+    this.#lines.push(`at = skipField(bytes, tag, at, ${end}, ${depth})`, 'if (at < 0) break one')
+    this.#freshen(part)
+    this.#lines.push(`r${column}.add(start, at)`, ...this.#layout.setPresent(part), 'continue')
+  }
+
+  /** A message that is an arm of a oneof merges with an earlier one only if no other arm came between. */
+  #freshen(part: Part): void {
+    const presence = this.#layout.presenceOf(part)!
+    if (presence.kind !== 'arm') return
+    this.#lines.push(`if (w${presence.oneof} !== ${presence.arm}) {`)
+    this.#reset(part)
+    this.#lines.push('}')
+  }
+
+  /** Takes back what a part has written in this row. */
+  #reset(part: Part): void {
+    if (part.kind === 'message') {
+      for (const inner of part.parts) {
+        this.#resetPresence(inner)
+        this.#reset(inner)
+      }
+      return
+    }
+    const { column, conversion } = part
+    if (this.#layout.isRanged(part)) this.#lines.push(`if (!r${column}.discard(bytes)) break one`)
+    else if (conversion === 'enumName') this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
+    else if (this.#layout.isVariable(column)) this.#lines.push(`n${column} = o${column}[row]`)
+    else this.#lines.push(...this.#layout.zeros(column))
+    if (conversion === 'timestamp' || conversion === 'duration')
+      this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
+  }
+
+  #resetPresence(part: Part): void {
+    const presence = this.#layout.presenceOf(part)!
+    if (presence.kind === 'bit') this.#lines.push(`p${presence.bit.word} &= ${~presence.bit.mask}`)
+    if (presence.kind === 'arm') this.#lines.push(`w${presence.oneof} = 0`)
+  }
+
+  #length(end: string): void {
+    this.#lines.push(`if (at >= ${end}) break one`, 'length = bytes[at++]')
+    this.#lines.push(
+      `if (length >= 128) { at = readUnsigned(bytes, at - 1, ${end}); if (at < 0) break one; length = unsigned[0] }`,
+    )
+    this.#lines.push(`if (length > ${end} - at) break one`)
+  }
+
+  /** Reads a scalar and stores it in the part's column; without a part it is only checked. */
+  #scalar(type: string, field: protobuf.Field, part: ValuePart | undefined, end: string, present: string[]): void {
+    const column = part?.column
+    switch (type) {
+      case 'string':
+      case 'bytes':
+        this.#bytes(type, column, end)
+        break
+      case 'float':
+      case 'fixed32':
+      case 'sfixed32':
+        this.#lines.push(`if (${end} - at < 4) break one`)
+        if (column !== undefined)
+          this.#lines.push(`c${column}[row] = view.${type === 'float' ? 'getFloat32' : 'getInt32'}(at, true)`)
+        this.#lines.push('at += 4')
+        break
+      case 'double':
+        this.#lines.push(`if (${end} - at < 8) break one`)
+        if (column !== undefined) this.#lines.push(`c${column}[row] = view.getFloat64(at, true)`)
+        this.#lines.push('at += 8')
+        break
+      case 'fixed64':
+      case 'sfixed64':
+        this.#lines.push(`if (${end} - at < 8) break one`)
+        if (column !== undefined) {
+          this.#lines.push(
+            `c${column}[row * 2] = view.getInt32(at, true)`,
+            `c${column}[row * 2 + 1] = view.getInt32(at + 4, true)`,
+          )
+        }
+        this.#lines.push('at += 8')
+        break
+      default:
+        return this.#varint(type, field, part, end, present)
+    }
+    this.#lines.push(...present)
+  }
+
+  #bytes(type: string, column: number | undefined, end: string): void {
+    this.#length(end)
+    if (column === undefined) {
+      if (type === 'string') this.#lines.push('if (!tools.isUtf8Text(bytes, at, at + length)) break one')
+    } else {
+      const copy = type === 'string' ? 'copyText' : 'copyBytes'
+      this.#lines.push(`n${column} = o${column}[row]`)
+      this.#lines.push(roomFor(column, 'length'))
+      this.#lines.push(`n${column} = ${copy}(bytes, view, at, length, b${column}, d${column}, n${column})`)
+      if (type === 'string') this.#lines.push(`if (n${column} < 0) break one`)
+    }
+    this.#lines.push('at += length')
+  }
+
+  /** One byte is read here, more are by a call. */
+  #varint(type: string, field: protobuf.Field, part: ValuePart | undefined, end: string, present: string[]): void {
+    this.#lines.push(`if (at >= ${end}) break one`, 'value = bytes[at]')
+    const wide = type.endsWith('64')
+    this.#lines.push('if (value < 128) {', 'at++')
+    if (wide) this.#lines.push('words[0] = value', 'words[1] = 0')
+    this.#lines.push('} else {', `at = readVarint(bytes, at, ${end})`, 'if (at < 0) break one')
+    if (type === 'bool') this.#lines.push('value = words[0] | words[1]')
+    else if (!wide) {
+      this.#lines.push(`if (words[1] !== ${type === 'uint32' || type === 'sint32' ? '0' : 'words[0] >> 31'}) break one`)
+      this.#lines.push('value = words[0]')
+    }
+    this.#lines.push('}')
+    if (type === 'enum' && isClosed(field.resolvedType as protobuf.Enum)) {
+      // The standard: such a number is an unknown field, the field stays as it was.
+      const index = this.#layout.closed.push(field.resolvedType as protobuf.Enum) - 1
+      this.#lines.push(`if (!k${index}.has(value)) continue`)
+    }
+    if (part !== undefined) this.#storeVarint(type, field, part)
+    this.#lines.push(...present)
+  }
+
+  #storeVarint(type: string, field: protobuf.Field, part: ValuePart): void {
+    const { column, conversion } = part
+    const columnType = this.#layout.plan.columns[column]!.type
+    if (conversion === 'enumName') {
+      this.#layout.enums.set(column, field.resolvedType as protobuf.Enum)
+      this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
+    } else if ((columnType === 'timestamp' || columnType === 'duration') && type === 'int32') {
+      this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
+    } else if (type === 'sint64') {
+      this.#lines.push('value = -(words[0] & 1)')
+      this.#lines.push(`c${column}[row * 2] = ((words[0] >>> 1) | (words[1] << 31)) ^ value`)
+      this.#lines.push(`c${column}[row * 2 + 1] = (words[1] >>> 1) ^ value`)
+    } else if (type.endsWith('64')) {
+      this.#lines.push(`c${column}[row * 2] = words[0]`, `c${column}[row * 2 + 1] = words[1]`)
+    } else if (type === 'sint32') this.#lines.push(`c${column}[row] = (value >>> 1) ^ -(value & 1)`)
+    else if (type === 'bool') this.#lines.push(`c${column}[row] = value !== 0 ? 1 : 0`)
+    else this.#lines.push(`c${column}[row] = value`)
+  }
+}
+
+/** As a signed integer, as which they are compared. */
+function tagOf(id: number, wireType: number): number {
+  return (id << 3) | wireType
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import fc from 'fast-check'
+import type { Type } from 'protobufjs'
+import type { Column } from '../../src/decode/columns.ts'
+import type { Decoded } from '../../src/decode/decoder.ts'
+import { createCompiledDecoder } from '../../src/decode/decoder-compiler.ts'
+import { createReferenceDecoder } from '../../src/decode/reference-decoder.ts'
+import { planTable, type PlanOptions } from '../../src/decode/table-plan.ts'
+import { SchemaError } from '../../src/errors.ts'
+import type { SlabView } from '../../src/kafka/slab.ts'
+import { origin, slabOf, typeFrom } from './decoding.ts'
+import { Choices, randomProto, randomWire } from './random-wire.ts'
+
+/** How many records are decoded both ways. A longer run: MILLRACE_PROPERTY_RUNS=5000000. */
+const recordCount = Number(process.env['MILLRACE_PROPERTY_RUNS'] ?? 100_000)
+const recordsPerType = 160
+
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength, size: 'max' })
+const random = fc.record({
+  schema: bytes(60),
+  options: bytes(100),
+  records: fc.array(bytes(60), { minLength: 1, maxLength: recordsPerType * 2, size: 'max' }),
+})
+
+test('compiled and reference decoder agree on every column and every fault', () => {
+  const seen = { rows: 0, bad: 0, codes: new Set<string>() }
+  fc.assert(
+    fc.property(random, ({ schema, options: optionBytes, records }) => {
+      const type = typeFrom(randomProto(new Choices(schema)))
+      const choices = new Choices(optionBytes)
+      const plan = randomPlan(type, choices)
+      if (plan === undefined) return
+      const options = { tableName: 'test', tombstones: choices.of(['skip', 'deadLetter'] as const) }
+      const slabs = randomSlabs(type, records)
+      const compiled = createCompiledDecoder(plan, options).decode(slabs, origin)
+      const reference = createReferenceDecoder(plan, options).decode(slabs, origin)
+      assertSame(compiled, reference)
+      seen.rows += compiled.rowCount
+      seen.bad += compiled.bad.length
+      for (const { code } of compiled.bad) seen.codes.add(code)
+    }),
+    { numRuns: Math.ceil(recordCount / recordsPerType), includeErrorInReport: true },
+  )
+  // Otherwise they would agree on little; of few records not all kinds can be asked.
+  if (recordCount < 50_000) return
+  const { rows, bad, codes } = seen
+  assert.ok(rows > bad / 2 && bad > rows / 20, `${rows} rows, ${bad} bad`)
+  const all = [
+    'TRUNCATED',
+    'MALFORMED',
+    'WIRE_TYPE',
+    'BAD_UTF8',
+    'OUT_OF_RANGE',
+    'MISSING_REQUIRED',
+    'NOT_JSON',
+    'TOMBSTONE',
+  ]
+  assert.deepEqual(
+    all.filter((code) => !codes.has(code)),
+    [],
+  )
+})
+
+function randomOptions(choices: Choices): PlanOptions {
+  const metadata = ['topic', 'partition', 'offset', 'timestamp', 'key'] as const
+  return {
+    enums: choices.of(['name', 'number']),
+    flattenDepth: choices.of([3, 2, 1, 0, 5]),
+    metadata: metadata.slice(choices.next(6)),
+  }
+}
+
+/** Of one in three plans only some columns are chosen, some under another name. */
+function randomPlan(type: Type, choices: Choices) {
+  const options = randomOptions(choices)
+  const all = planOrNothing(type, options)
+  if (all === undefined || choices.next(3) !== 2) return all
+  const columns = all.columns.flatMap(({ path, name }, index) => {
+    if (choices.next(2) === 0 || path.length === 0) return []
+    const from = choices.of([path.join('.'), name])
+    return [choices.next(3) === 2 ? { from, as: `column${index}` } : from]
+  })
+  return columns.length === 0 ? all : planTable(type, { ...options, columns })
+}
+
+/** Undefined where the random message is no table. */
+function planOrNothing(type: Type, options: PlanOptions) {
+  try {
+    const plan = planTable(type, options)
+    createReferenceDecoder(plan, { tableName: 'test' })
+    return plan
+  } catch (error) {
+    if (error instanceof SchemaError) return undefined
+    throw error
+  }
+}
+
+/** A third of the records are broken somewhere, a few have no value. */
+function randomSlabs(type: Type, records: readonly Uint8Array[]): SlabView[] {
+  const values = records.map((record) => {
+    const choices = new Choices(record)
+    const harm = choices.next(12)
+    const value = randomWire(type, choices)
+    if (harm === 11) return null
+    return harm >= 8 ? mutated(value, choices) : value
+  })
+  const half = values.length >> 1
+  const times = { key: Buffer.from('key'), timestamp: 1_700_000_000_123 }
+  return [
+    slabOf(values.slice(0, half), times),
+    slabOf(values.slice(half), { timestamp: records.length % 2 ? -1 : 1e18 }),
+  ]
+}
+
+function mutated(value: Uint8Array, choices: Choices): Uint8Array {
+  const at = choices.next(Math.max(1, value.length))
+  const [head, tail] = [value.subarray(0, at), value.subarray(at)]
+  const byte = choices.of([0xff, 0x80, 0x00, 0x7f, 0x7b, 0x7c, 0x0c, choices.next(256)])
+  switch (choices.next(5)) {
+    case 0:
+      return head
+    case 1:
+      return Buffer.concat([head, Buffer.of(byte), tail])
+    case 2:
+      return Buffer.concat([head, Buffer.of(byte), tail.subarray(1)])
+    case 3:
+      return Buffer.concat([head, tail, tail])
+    default:
+      return Buffer.concat([head, tail.subarray(1)])
+  }
+}
+
+function assertSame(compiled: Decoded, reference: Decoded): void {
+  const { columns: compiledColumns, offsets: compiledOffsets, ...compiledRest } = compiled
+  const { columns: referenceColumns, offsets: referenceOffsets, ...referenceRest } = reference
+  assert.deepEqual(compiledRest, referenceRest)
+  assert.deepEqual(compiledOffsets, referenceOffsets)
+  assert.equal(compiledColumns.length, referenceColumns.length)
+  referenceColumns.forEach((column, index) => {
+    if (!isSame(compiledColumns[index]!, column)) assert.deepEqual(compiledColumns[index], column, `column ${index}`)
+  })
+}
+
+/** The payload bits of a NaN are not part of its value. */
+function isSame(one: Column, other: Column): boolean {
+  if (!isSameArray(one.validity, other.validity)) return false
+  if (one.kind === 'variable' && other.kind === 'variable') {
+    return isSameArray(one.offsets, other.offsets) && isSameArray(one.bytes, other.bytes)
+  }
+  return one.kind === 'fixed' && other.kind === 'fixed' && isSameArray(one.values, other.values)
+}
+
+type AnyArray = Uint8Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array | Float32Array | Float64Array
+
+function isSameArray(one: AnyArray | undefined, other: AnyArray | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  if (one.constructor !== other.constructor || one.length !== other.length) return false
+  for (let index = 0; index < one.length; index++) if (!Object.is(one[index], other[index])) return false
+  return true
+}
