@@ -21,7 +21,7 @@ export async function buildNativeAddon() {
   if (problem === undefined) writeFileSync(stamp, builtFor())
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   console.log(
-    problem === undefined ? `${seconds} s` : `WARNING: ${problem}; Millrace will read at a third of the speed`,
+    problem === undefined ? `${seconds} s` : `WARNING: ${problem}; Millrace will read at about an eighth of the speed`,
   )
 }
 

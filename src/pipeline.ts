@@ -161,10 +161,7 @@ export class Pipeline implements Health {
           report.lost(lane, part, why, error)
           void this.#assignment.recover(lane, why === 'fenced' ? fencedWaitMs : 0)
         },
-        stopped: (lane, error) => {
-          reader.close(lane)
-          report.stopped(lane, error)
-        },
+        stopped: (lane, error) => this.#onStopped(lane, error),
       },
     })
     this.#assignment = new Assignment({
@@ -242,9 +239,8 @@ export class Pipeline implements Health {
       `${topic}/${partition}: the log does not have offset ${lane.watermark ?? 'asked for'} (${message}); ` +
         'its records were deleted or the topic was made anew: decide where to go on, then set the position there',
     )
-    this.#parts.reader.close(lane)
     lane.stop(error)
-    this.#parts.report.stopped(lane, error)
+    this.#onStopped(lane, error)
   }
 
   /** From the consumer: librdkafka's statistics, once a second. */
@@ -333,6 +329,11 @@ export class Pipeline implements Health {
     if (code === undefined) this.#parts.onFatal(error)
     else if (code !== errorCodes.fatal) this.#parts.log.warn({ error }, 'Kafka reports')
     else this.#parts.onFatal(new KafkaRefusedError('Kafka refuses this group member for good', { cause: error }))
+  }
+
+  #onStopped(lane: Lane, error: Error): void {
+    this.#parts.reader.close(lane)
+    this.#parts.report.stopped(lane, error)
   }
 
   #lagOf(lane: Lane): number | undefined {

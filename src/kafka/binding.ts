@@ -20,21 +20,13 @@ export const createBindingConsumer = (settings: object): BindingConsumer =>
 /** librdkafka's error codes that we decide on. https://github.com/confluentinc/librdkafka/blob/v2.15.1/src/rdkafka.h */
 export const errorCodes = {
   assignPartitions: -175,
-  revokePartitions: -174,
   queueFull: -184,
   fatal: -150,
-  maxPollExceeded: -147,
   autoOffsetReset: -140,
   logTruncation: -139,
-  timedOut: -185,
-  state: -172,
-  noOffset: -168,
-  allBrokersDown: -187,
-  transport: -195,
   offsetOutOfRange: 1,
   unknownTopicOrPartition: 3,
   topicAuthorizationFailed: 29,
-  groupAuthorizationFailed: 30,
 } as const
 
 /** The code of an error that the binding threw or handed to a callback; undefined when it is another kind of error. */

@@ -21,7 +21,7 @@ export function createReader(
     return createNativeReader(consumer, { readBytesMax: slabBytesMax, onPartitionError })
   } catch (error) {
     if (wanted === 'native' || !(error instanceof NativeReaderUnavailableError)) throw error
-    notice(`${error.message}; reading through the binding instead, at about a tenth of the speed`)
+    notice(`${error.message}; reading through the binding instead, at about an eighth of the speed`)
     return new BindingReader(consumer)
   }
 }

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import type { LoadResult, PartCounts, PartOutcome, TaskPart } from '../workers/messages.ts'
 import type { LaneSet } from './lane-set.ts'
 import type { Lane, LanePart } from './lane.ts'
@@ -198,7 +197,6 @@ export class Dispatcher {
       gate = new RouteGate(this.#waitMs)
       this.#gates.set(route, gate)
     }
-    assert(gate)
     return gate
   }
 }
