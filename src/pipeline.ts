@@ -1,6 +1,7 @@
 import { backoffMs } from './backoff.ts'
 import type { Config } from './config/schema.ts'
 import { KafkaRefusedError, MillraceError, WorkerError } from './errors.ts'
+import { failPoint, failPointsArmed } from './fail-points.ts'
 import { errorCodes, kafkaErrorCode } from './kafka/binding.ts'
 import { consumerSettings } from './kafka/client-settings.ts'
 import { beginningOfLog, Consumer } from './kafka/consumer.ts'
@@ -315,6 +316,7 @@ export class Pipeline implements Health {
     while (!this.#closed) {
       try {
         await this.#parts.reader.poll()
+        if (failPointsArmed) await failPoint('after-poll')
       } catch (error) {
         this.#onPollError(error as Error)
         // The error may come again at once, for as long as its cause lasts.

@@ -1,3 +1,4 @@
+import { failPointsVariable, parseFailPoints, testSwitchVariable } from '../fail-points.ts'
 import { propertiesOf } from './schema.ts'
 import type { Section } from './schema.ts'
 import { isMapping, meant } from './formats.ts'
@@ -32,7 +33,11 @@ export function readVariables(
   )
   const variables: Record<string, string> = {}
   for (const [name, text] of Object.entries(sources.env)) {
-    if (!name.startsWith(prefix) || !text || isServiceLink(name, text)) continue
+    if (!name.startsWith(prefix) || !text || isServiceLink(name, text) || name === testSwitchVariable) continue
+    if (name === failPointsVariable) {
+      checkFailPoints(text, sources.env[testSwitchVariable], problems)
+      continue
+    }
     const place = places.get(name)
     if (place === undefined) {
       problems.addElsewhere(name, `unknown variable${meantVariable(name, [...places.keys()])}`)
@@ -43,6 +48,19 @@ export function readVariables(
     if (value !== undefined) variables[name] = value
   }
   return variables
+}
+
+/** They let the process fail on purpose, so they need a second switch: one left behind must never arm a daemon. */
+function checkFailPoints(text: string, testSwitch: string | undefined, problems: Problems): void {
+  if (testSwitch !== '1') {
+    problems.addElsewhere(failPointsVariable, `is for tests: remove it, or set ${testSwitchVariable}=1 beside it`)
+    return
+  }
+  try {
+    parseFailPoints(text)
+  } catch (error) {
+    problems.addElsewhere(failPointsVariable, (error as Error).message)
+  }
 }
 
 function meantVariable(name: string, known: readonly string[]): string {

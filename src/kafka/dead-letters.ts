@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import kafka from '@confluentinc/kafka-javascript'
 import type { MessageHeader, Producer } from '@confluentinc/kafka-javascript'
 import { KafkaUnavailableError } from '../errors.ts'
+import { failPoint, failPointsArmed } from '../fail-points.ts'
 import { errorCodes, kafkaErrorCode } from './binding.ts'
 import { connectClient, disconnectClient } from './client-connection.ts'
 import { decodeHeaders } from './slab.ts'
@@ -72,6 +73,7 @@ export class DeadLetterTopic implements DeadLetterStore {
     // Rejected while records are still being produced below, it would else count as unhandled.
     delivered.catch(() => undefined)
     for (const letter of letters) await this.#produce(letter, delivery)
+    if (failPointsArmed) await failPoint('in-dead-letter-write')
     await delivered
   }
 

@@ -1,3 +1,4 @@
+import { failPoint, failPointsArmed } from '../fail-points.ts'
 import type { PartitionOffset } from './consumer.ts'
 import { partitionKey } from './partition-reader.ts'
 
@@ -49,7 +50,7 @@ export class OffsetCommitter {
     const offsets = this.#watermarks().filter((each) => this.#committed.get(partitionKey(each)) !== each.offset)
     if (offsets.length === 0) return true
     let sent = false
-    this.#current = this.#send(offsets).then(
+    this.#current = this.#sendBetweenFailPoints(offsets).then(
       () => {
         for (const each of offsets) this.#committed.set(partitionKey(each), each.offset)
         sent = true
@@ -59,6 +60,12 @@ export class OffsetCommitter {
     )
     await this.#current
     return sent
+  }
+
+  async #sendBetweenFailPoints(offsets: readonly PartitionOffset[]): Promise<void> {
+    if (failPointsArmed) await failPoint('before-offset-commit')
+    await this.#send(offsets)
+    if (failPointsArmed) await failPoint('after-offset-commit')
   }
 
   /** Forgets a partition that was given up: its next assignment begins from what the group has then. */

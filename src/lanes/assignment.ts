@@ -1,3 +1,4 @@
+import { failPoint, failPointsArmed } from '../fail-points.ts'
 import type { PartitionOffset, Rebalance } from '../kafka/consumer.ts'
 import type { PartitionReader, TopicPartition } from '../kafka/partition-reader.ts'
 import type { TopicInfo } from '../kafka/topic-directory.ts'
@@ -164,6 +165,7 @@ export class Assignment {
   }
 
   async #revoke(partitions: readonly TopicPartition[], lost: boolean): Promise<void> {
+    if (failPointsArmed) await failPoint('in-revoke')
     const { member, events } = this.#options
     const given = partitions.flatMap(({ topic, partition }) => this.#options.lanes.get(topic, partition) ?? [])
     if (lost || this.#closing) {
@@ -183,6 +185,7 @@ export class Assignment {
   async #drain(lanes: readonly Lane[], why: 'revoke' | 'shutdown', deadlineMs: number): Promise<boolean> {
     const { reader, drainLimits, events } = this.#options
     for (const lane of lanes) reader.close(lane)
+    if (failPointsArmed) await failPoint('in-drain')
     const all = Promise.all(lanes.map((lane) => lane.drain(why, drainLimits.maxBytes, drainLimits.maxRecords)))
     events.changed()
     return (await withDeadline(all, deadlineMs)) !== undefined

@@ -1,3 +1,4 @@
+import { failPoint, failPointsArmed } from '../fail-points.ts'
 import type { LoadResult, PartCounts, PartOutcome, TaskPart } from '../workers/messages.ts'
 import type { LaneSet } from './lane-set.ts'
 import type { Lane, LanePart } from './lane.ts'
@@ -135,7 +136,10 @@ export class Dispatcher {
     let result: LoadResult | undefined
     let failure: Error | undefined
     try {
-      result = await runner.load(route, parts)
+      if (failPointsArmed) await failPoint('before-dispatch')
+      const reply = await runner.load(route, parts)
+      if (failPointsArmed) await failPoint('after-reply-before-watermark')
+      result = reply
     } catch (error) {
       failure = error as Error
     }

@@ -1,6 +1,7 @@
 import type { Batch } from '../decode/columns.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { describeError, PoisonRecordError } from '../errors.ts'
+import { failAtRecord, failPoint, failPointsArmed } from '../fail-points.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { SlabView } from '../kafka/slab.ts'
 import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
@@ -40,6 +41,7 @@ interface Progress {
  * outcomes come in the order of the parts.
  */
 export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): Promise<LoadResult> {
+  if (failPointsArmed) await meetRecords(parts)
   const startedAt = performance.now()
   const loads = parts.map((part) => decodePart(part, tools))
   const decodedAt = performance.now()
@@ -51,10 +53,12 @@ export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): P
   for (;;) {
     const open = all.filter(({ outcome }) => outcome === undefined)
     if (open.length === 0) break
+    if (failPointsArmed) await failPoint('worker-before-write')
     const acks = await tools.sink.write(
       open.map(({ batch }) => batch),
       AbortSignal.timeout(writeMaxMs),
     )
+    if (failPointsArmed) await failPoint('after-sink-commit-before-reply')
     const poisoned = open.flatMap((progress, index) => settle(progress, acks[index]!, tools))
     // Each round takes at least one row out of a batch, so it ends.
     await deadLetterAll(poisoned, tools)
@@ -63,6 +67,12 @@ export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): P
     outcomes: all.map(({ outcome }) => outcome!),
     decodeSeconds: (decodedAt - startedAt) / 1000,
     writeSeconds: (performance.now() - decodedAt) / 1000,
+  }
+}
+
+async function meetRecords(parts: readonly TaskPart[]): Promise<void> {
+  for (const view of parts.flatMap(({ slabs }) => slabs.map((slab) => new SlabView(slab)))) {
+    for (let index = 0; index < view.count; index++) await failAtRecord(view.key(index))
   }
 }
 

@@ -3,6 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Batch, TableSchema } from '../../decode/columns.ts'
 import { messageChain, SinkRefusedError, SinkUnavailableError } from '../../errors.ts'
 import type { MillraceError } from '../../errors.ts'
+import { failPoint, failPointsArmed } from '../../fail-points.ts'
 import type { Ack, Claimed, Sink, SinkPartition } from '../sink.ts'
 import { findBadRows } from './bad-rows.ts'
 import { DuckDbLock } from './duckdb-lock.ts'
@@ -85,7 +86,9 @@ export class DuckDbSink implements Sink {
       const database = this.#database
       this.#database = undefined
       // Only tidies the write-ahead log away; what is committed is safe in it.
-      await database?.connection.run('checkpoint').catch(() => undefined)
+      const tidied = database?.connection.run('checkpoint').catch(() => undefined)
+      if (failPointsArmed) await failPoint('in-checkpoint')
+      await tidied
       closeDatabase(database)
       this.#lock?.release()
       this.#lock = undefined
@@ -102,6 +105,7 @@ export class DuckDbSink implements Sink {
         await this.#append(connection, applying)
         await positions.move(applying.map(({ batch }) => batch))
         signal.throwIfAborted()
+        if (failPointsArmed) await failPoint('after-write-before-sink-commit')
       })
       return acks
     } catch (error) {
