@@ -1,6 +1,6 @@
 // Makes a fresh checkout able to run: `npm run demo` and `npm test` begin with this. Needs Node and npm, and nothing from
 // node_modules. Does only what is not done yet, so that it costs half a second when all is there.
-//   --test           also what the tests need: Java and the jars of Kafka
+//   --test           also what the tests need: Java and the jars of Kafka, PostgreSQL made ready to run
 //   --dependencies   only what does not depend on our code: for the layers of a container image
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -20,7 +20,9 @@ await runMain(async () => {
   if (process.argv.includes('--dependencies')) return
   await buildNativeAddon()
   await compile()
-  if (process.argv.includes('--test')) await installKafkaBroker()
+  if (!process.argv.includes('--test')) return
+  await installKafkaBroker()
+  await preparePostgres()
 })
 
 function checkNode() {
@@ -33,8 +35,7 @@ function checkNode() {
 
 /** The tests know best what they start: so their code finds Java and fetches the jars, and can do so without us. */
 async function installKafkaBroker() {
-  const support = pathToFileURL(join(root, 'dist', 'test', 'support', 'kafka-installation.js')).href
-  const { findJava, installKafka, kafkaJarsMissing } = await import(support)
+  const { findJava, installKafka, kafkaJarsMissing } = await testSupport('kafka-installation.js')
   if (findJava() === undefined) await requireJava()
   if (!kafkaJarsMissing()) return
   await step('fetching Apache Kafka for the tests, 45 MB', async () => {
@@ -44,4 +45,19 @@ async function installKafkaBroker() {
       throw new SetupError(`${error.message}${error.cause ? ` (${error.cause.message})` : ''}`)
     }
   })
+}
+
+/** Its programs came with npm; only links are missing. */
+async function preparePostgres() {
+  const { installPostgres } = await testSupport('postgres-installation.js')
+  try {
+    installPostgres()
+  } catch (error) {
+    throw new SetupError(error.message)
+  }
+}
+
+/** @param {string} file */
+function testSupport(file) {
+  return import(pathToFileURL(join(root, 'dist', 'test', 'support', file)).href)
 }

@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { createHash, randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
 import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo, Server } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { freePorts } from './free-ports.ts'
 import { KafkaAdmin } from './kafka-admin.ts'
 import { installKafka } from './kafka-installation.ts'
 import type { KafkaInstallation } from './kafka-installation.ts'
@@ -301,25 +301,6 @@ function classArchive({ java, classPath, folder }: KafkaInstallation): string {
     .update(`${java} ${statSync(java).mtimeMs} ${classPath}`)
     .digest('hex')
   return join(folder, `classes-${key.slice(0, 12)}.jsa`)
-}
-
-/**
- * Below the range from which systems give ports to outgoing connections: else one of those could sit on a broker's port
- * while the broker is down for a restart.
- */
-async function freePorts(count: number): Promise<number[]> {
-  const held: Server[] = []
-  while (held.length < count) {
-    const server = createServer().listen(randomInt(20_000, 32_000), '127.0.0.1')
-    // An error is a port that is taken: the next draw decides.
-    await once(server, 'listening').then(
-      () => held.push(server),
-      () => undefined,
-    )
-  }
-  const ports = held.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(held.map((server) => once(server.close(), 'close')))
-  return ports
 }
 
 /** Kafka opens the clients' listener last, when it is ready to serve. */

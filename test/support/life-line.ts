@@ -7,6 +7,8 @@ export interface LifeLineOptions {
   readonly stdio: readonly [StdioNull | StdioPipe | number, StdioNull | StdioPipe | number]
   /** Removed when the command had to be killed because we were gone; otherwise that is the caller's. */
   readonly folder?: string
+  /** Whom the command runs as, when not as us. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
 }
 
 /**
@@ -15,10 +17,11 @@ export interface LifeLineOptions {
  */
 export function spawnOnLifeLine(
   command: readonly string[],
-  { env, stdio, folder = '' }: LifeLineOptions,
+  { env, stdio, folder = '', user }: LifeLineOptions,
 ): ChildProcess {
   // The system closes the pipe when this process is gone.
-  const child = spawn('/bin/sh', ['-c', script, 'sh', folder, ...command], { env, stdio: ['pipe', ...stdio] })
+  const args = ['-c', script, 'sh', folder, ...command]
+  const child = spawn('/bin/sh', args, { env, stdio: ['pipe', ...stdio], ...user })
   child.unref()
   // A socket to Node, but declared as any stream.
   ;(child.stdin as unknown as { unref(): void }).unref()
