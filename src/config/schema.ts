@@ -64,6 +64,8 @@ export interface RouteDecode {
   /** The full name, without a leading dot. */
   readonly message: string
   readonly enums: 'name' | 'number'
+  readonly timestamps: 'micros' | 'nanos'
+  readonly lists: 'json' | 'native'
   readonly flattenDepth: number
   readonly tombstones: 'skip' | 'deadLetter'
   readonly decoder: 'compiled' | 'reference'
@@ -280,6 +282,18 @@ export const routeSchema: Section = {
       format: 'oneOf',
       choices: ['name', 'number'],
       default: 'name',
+    },
+    timestamps: {
+      doc: 'What a Timestamp is stored in. `nanos` keeps all of it, but only of the years 1677 to 2262; another one makes its record a dead letter.',
+      format: 'oneOf',
+      choices: ['micros', 'nanos'],
+      default: 'micros',
+    },
+    lists: {
+      doc: 'How repeated numbers, texts, bytes and enums are stored: as JSON, or as lists of the sink, where it has them. Repeated messages and maps are JSON in either case.',
+      format: 'oneOf',
+      choices: ['json', 'native'],
+      default: 'json',
     },
     flattenDepth: {
       doc: 'So many levels of nested messages become columns `parent_child`; deeper ones become JSON.',

@@ -9,8 +9,8 @@ export type ColumnArrays = FixedArrays | VariableArrays
 
 /** The arrays for a column of `type`. */
 export function createColumnArrays(type: ColumnType, nullable: boolean): ColumnArrays {
-  if (type === 'string' || type === 'bytes' || type === 'json') return new VariableArrays(nullable)
-  return new FixedArrays(fixedKinds[type], nullable)
+  if (type in fixedKinds) return new FixedArrays(fixedKinds[type as keyof typeof fixedKinds], nullable)
+  return new VariableArrays(nullable)
 }
 
 const fixedKinds = {
@@ -21,6 +21,7 @@ const fixedKinds = {
   float64: Float64Array,
   int64: BigInt64Array,
   timestamp: BigInt64Array,
+  timestampNanos: BigInt64Array,
   duration: BigInt64Array,
   uint64: BigUint64Array,
 } as const

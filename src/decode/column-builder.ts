@@ -1,4 +1,4 @@
-import type { Column, ColumnType, FixedValues } from './columns.ts'
+import { type Column, type ColumnType, type FixedValues, type ItemColumn, itemTypeOf } from './columns.ts'
 
 /**
  * A column that grows row by row. One builder serves many columns in turn: `begin`, rows, `finish`, which hands the arrays
@@ -21,14 +21,19 @@ export interface ColumnBuilder {
 }
 
 /** A builder by what its column holds: numbers, 64-bit words, or bytes. */
-export type AnyColumnBuilder = NumberColumnBuilder | WideColumnBuilder | VariableColumnBuilder
+export type ItemColumnBuilder = NumberColumnBuilder | WideColumnBuilder | VariableColumnBuilder
+export type AnyColumnBuilder = ItemColumnBuilder | ListColumnBuilder
 
 /** The builder for a column of `type`. */
 export function createColumnBuilder(type: ColumnType): AnyColumnBuilder {
-  if (type === 'string' || type === 'bytes' || type === 'json') return new VariableColumnBuilder()
-  if (type === 'int64' || type === 'timestamp' || type === 'duration') return new WideColumnBuilder(BigInt64Array)
-  if (type === 'uint64') return new WideColumnBuilder(BigUint64Array)
-  return new NumberColumnBuilder(numberArrays[type])
+  const itemType = itemTypeOf(type)
+  return itemType === undefined ? createItemBuilder(type) : new ListColumnBuilder(createItemBuilder(itemType))
+}
+
+function createItemBuilder(type: ColumnType): ItemColumnBuilder {
+  if (type in wideArrays) return new WideColumnBuilder(wideArrays[type as keyof typeof wideArrays])
+  if (type in numberArrays) return new NumberColumnBuilder(numberArrays[type as keyof typeof numberArrays])
+  return new VariableColumnBuilder()
 }
 
 const numberArrays = {
@@ -37,6 +42,14 @@ const numberArrays = {
   uint32: Uint32Array,
   float32: Float32Array,
   float64: Float64Array,
+} as const
+
+const wideArrays = {
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  timestamp: BigInt64Array,
+  timestampNanos: BigInt64Array,
+  duration: BigInt64Array,
 } as const
 
 type NumberArray = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array
@@ -90,7 +103,7 @@ export class NumberColumnBuilder implements ColumnBuilder {
     this.#rowCount = row
   }
 
-  finish(): Column {
+  finish(): ItemColumn {
     const values = this.#values.subarray(0, this.#rowCount) as FixedValues
     const validity = this.#validity.finish(this.#rowCount)
     this.#values = new this.#kind(0)
@@ -105,7 +118,7 @@ export class NumberColumnBuilder implements ColumnBuilder {
   }
 }
 
-/** int64, uint64, timestamp, duration: set by 32-bit words, because a BigInt for each value would be garbage. */
+/** int64, uint64, timestamp, timestampNanos, duration: set by 32-bit words, because a BigInt for each value would be garbage. */
 export class WideColumnBuilder implements ColumnBuilder {
   readonly #kind: typeof BigInt64Array | typeof BigUint64Array
   readonly #validity = new ValidityBuilder()
@@ -148,6 +161,14 @@ export class WideColumnBuilder implements ColumnBuilder {
     this.appendWords(Number(BigInt.asIntN(32, wide)), Number(BigInt.asIntN(32, wide >> 32n)))
   }
 
+  /** `seconds` and `nanos` as nanoseconds. False, and nothing is appended, when 64 bits cannot hold them. */
+  appendNanoseconds(seconds: number, nanos: number): boolean {
+    const wide = BigInt(seconds) * 1_000_000_000n + BigInt(nanos)
+    if (BigInt.asIntN(64, wide) !== wide) return false
+    this.appendWords(Number(BigInt.asIntN(32, wide)), Number(BigInt.asIntN(32, wide >> 32n)))
+    return true
+  }
+
   appendNull(): void {
     this.appendWords(0, 0)
     this.#validity.clear(this.#rowCount - 1, this.#words.length / 2)
@@ -159,7 +180,7 @@ export class WideColumnBuilder implements ColumnBuilder {
     this.#rowCount = row
   }
 
-  finish(): Column {
+  finish(): ItemColumn {
     const values = new this.#kind(this.#words.buffer, 0, this.#rowCount) as FixedValues
     const validity = this.#validity.finish(this.#rowCount)
     this.#words = new Int32Array(0)
@@ -246,7 +267,7 @@ export class VariableColumnBuilder implements ColumnBuilder {
     this.#rowCount = row
   }
 
-  finish(): Column {
+  finish(): ItemColumn {
     const offsets = this.#offsets.subarray(0, this.#rowCount + 1)
     // A plain Uint8Array: a Buffer's `slice` means something else, and a sink must not trip over it.
     const bytes = new Uint8Array(this.#bytes.buffer, 0, this.#byteCount)
@@ -260,15 +281,9 @@ export class VariableColumnBuilder implements ColumnBuilder {
   }
 
   #endRow(at: number): void {
-    if (this.#rowCount + 1 === this.#offsets.length) this.#growOffsets()
+    if (this.#rowCount + 1 === this.#offsets.length) this.#offsets = grownOffsets(this.#offsets)
     this.#byteCount = at
     this.#offsets[++this.#rowCount] = at
-  }
-
-  #growOffsets(): void {
-    const grown = new Uint32Array(rowsAfter(this.#offsets.length - 1) + 1)
-    grown.set(this.#offsets)
-    this.#offsets = grown
   }
 
   #growBytes(more: number): void {
@@ -279,6 +294,56 @@ export class VariableColumnBuilder implements ColumnBuilder {
     const grown = Buffer.allocUnsafeSlow(Math.min(columnBytesMax, Math.max(needed, this.#bytes.length * 2)))
     this.#bytes.copy(grown, 0, 0, this.#byteCount)
     this.#bytes = grown
+  }
+}
+
+/** Lists: the items of a row are appended to `items`, then the row is ended. */
+export class ListColumnBuilder implements ColumnBuilder {
+  readonly items: ItemColumnBuilder
+  readonly #validity = new ValidityBuilder()
+  #offsets = new Uint32Array(1)
+  #rowCount = 0
+
+  constructor(items: ItemColumnBuilder) {
+    this.items = items
+  }
+
+  get rowCount(): number {
+    return this.#rowCount
+  }
+
+  begin(rowsExpected: number): void {
+    this.items.begin(rowsExpected)
+    this.#offsets = new Uint32Array(Math.max(rowsMin, rowsExpected) + 1)
+    this.#rowCount = 0
+    this.#validity.begin()
+  }
+
+  /** What was appended to `items` since the last row is a row. */
+  endRow(): void {
+    if (this.#rowCount + 1 === this.#offsets.length) this.#offsets = grownOffsets(this.#offsets)
+    this.#offsets[++this.#rowCount] = this.items.rowCount
+  }
+
+  appendNull(): void {
+    this.endRow()
+    this.#validity.clear(this.#rowCount - 1, this.#offsets.length - 1)
+  }
+
+  /** Forgets the items of a row that was not ended too. */
+  rollback(row: number): void {
+    this.items.rollback(this.#offsets[Math.min(row, this.#rowCount)]!)
+    if (row >= this.#rowCount) return
+    this.#validity.rollback(row, this.#rowCount)
+    this.#rowCount = row
+  }
+
+  finish(): Column {
+    const offsets = this.#offsets.subarray(0, this.#rowCount + 1)
+    const validity = this.#validity.finish(this.#rowCount)
+    this.#offsets = new Uint32Array(1)
+    this.#rowCount = 0
+    return { kind: 'list', offsets, items: this.items.finish(), validity }
   }
 }
 
@@ -326,6 +391,12 @@ class ValidityBuilder {
     grown.set(bits)
     return grown
   }
+}
+
+function grownOffsets(offsets: Uint32Array): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(rowsAfter(offsets.length - 1) + 1)
+  grown.set(offsets)
+  return grown
 }
 
 function rowsAfter(rows: number): number {

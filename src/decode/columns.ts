@@ -3,8 +3,8 @@
  * arrays. https://arrow.apache.org/docs/format/Columnar.html
  */
 
-/** What a column holds. The comment gives the typed array in `Column.values`, one element a row, or the bytes' meaning. */
-export type ColumnType =
+/** What a column or an item of a list holds. The comment gives the typed array in `Column.values`, or the bytes' meaning. */
+export type ItemType =
   | 'bool' // Uint8Array, 0 or 1
   | 'int32' // Int32Array
   | 'uint32' // Uint32Array
@@ -12,10 +12,18 @@ export type ColumnType =
   | 'uint64' // BigUint64Array
   | 'float32' // Float32Array
   | 'float64' // Float64Array
-  | 'timestamp' // BigInt64Array, microseconds since 1970-01-01T00:00:00Z
-  | 'duration' // BigInt64Array, microseconds
   | 'string' // variable: UTF-8
   | 'bytes' // variable
+
+/** A column whose rows are lists, of items that are never null. */
+export type ListType = `${ItemType}[]`
+
+export type ColumnType =
+  | ItemType
+  | ListType
+  | 'timestamp' // BigInt64Array, microseconds since 1970-01-01T00:00:00Z
+  | 'timestampNanos' // BigInt64Array, nanoseconds since 1970-01-01T00:00:00Z: the years 1677 to 2262
+  | 'duration' // BigInt64Array, microseconds
   | 'json' // variable: one JSON text (RFC 8259) in UTF-8
 
 /** One column of a table: the name it has in the sink, its type, and whether a row may have none. */
@@ -37,9 +45,11 @@ export type FixedValues =
 
 /**
  * `validity` is a bitmap, least significant bit first, 1 = the row has a value; absent when every row has one. A row
- * without a value has an unspecified fixed value or an empty range of bytes.
+ * without a value has an unspecified fixed value or an empty range of bytes or items.
  */
-export type Column =
+export type Column = ItemColumn | ListColumn
+
+export type ItemColumn =
   | { readonly kind: 'fixed'; readonly values: FixedValues; readonly validity: Uint8Array | undefined }
   | {
       readonly kind: 'variable'
@@ -48,6 +58,25 @@ export type Column =
       readonly bytes: Uint8Array
       readonly validity: Uint8Array | undefined
     }
+
+/** A column of a `ListType`. An empty list is a value; null is a list in a message that is absent. */
+export interface ListColumn {
+  readonly kind: 'list'
+  /** Row r is the items `offsets[r] .. offsets[r + 1]`; one element more than there are rows. */
+  readonly offsets: Uint32Array
+  /** The items of all rows, one after the other, as rows of a column of their own; its validity is undefined. */
+  readonly items: ItemColumn
+  readonly validity: Uint8Array | undefined
+}
+
+/** The type of a list's items; undefined for a column that is no list. */
+export function itemTypeOf(type: ColumnType): ItemType | undefined {
+  return isListType(type) ? (type.slice(0, -2) as ItemType) : undefined
+}
+
+function isListType(type: ColumnType): type is ListType {
+  return type.endsWith('[]')
+}
 
 /** True when row `row` of `column` has a value. */
 export function hasValue(column: Column, row: number): boolean {

@@ -3,7 +3,14 @@ import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
 import { createReferenceDecoder, type TombstoneRule } from './reference-decoder.ts'
 import { loadMessageType } from './schema-source.ts'
-import { type EnumForm, type Metadata, planTable } from './table-plan.ts'
+import {
+  type EnumForm,
+  flattenDepthDefault,
+  type ListForm,
+  type Metadata,
+  planTable,
+  type TimestampForm,
+} from './table-plan.ts'
 
 /** A route's `decode` section. */
 export interface RouteDecode {
@@ -14,6 +21,8 @@ export interface RouteDecode {
   /** Full name of the message. */
   readonly message: string
   readonly enums?: EnumForm
+  readonly timestamps?: TimestampForm
+  readonly lists?: ListForm
   readonly flattenDepth?: number
   readonly tombstones?: TombstoneRule
   /** Both give the same; `reference` is the slow one, for when the other is in doubt. Default `compiled`. */
@@ -31,13 +40,10 @@ export async function createDecoder(
   columns?: readonly ColumnChoice[],
 ): Promise<Decoder> {
   const type = await loadMessageType(decode)
-  const { enums = 'name', flattenDepth, tombstones = 'skip', decoder = 'compiled' } = decode
-  const plan = planTable(type, {
-    enums,
-    metadata,
-    ...(flattenDepth === undefined ? {} : { flattenDepth }),
-    ...(columns === undefined ? {} : { columns }),
-  })
+  const { tombstones = 'skip', decoder = 'compiled' } = decode
+  const { enums = 'name', timestamps = 'micros', lists = 'json', flattenDepth = flattenDepthDefault } = decode
+  const forms = { enums, timestamps, lists, flattenDepth, metadata }
+  const plan = planTable(type, columns === undefined ? forms : { ...forms, columns })
   const create = decoder === 'compiled' ? createCompiledDecoder : createReferenceDecoder
   return create(plan, { tableName: table, tombstones })
 }

@@ -7,7 +7,7 @@ import { type DecoderSource, decoderSource, sourceArguments } from './decoder-so
 import { EnumTexts } from './enum-texts.ts'
 import { JsonMapping } from './json-mapping.ts'
 import { narrowedType } from './narrowed-type.ts'
-import { putDuration, putMilliseconds, putTimestamp } from './put-times.ts'
+import { putDuration, putMilliseconds, putNanoseconds, putTimestamp } from './put-times.ts'
 import { RangedColumn } from './ranged-column.ts'
 import { RecordFault } from './record-fault.ts'
 import type { DecoderOptions } from './reference-decoder.ts'
@@ -50,6 +50,7 @@ const tools = {
   copyBytes,
   isUtf8Text,
   putTimestamp,
+  putNanoseconds,
   putDuration,
   putMilliseconds,
 }

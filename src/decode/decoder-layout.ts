@@ -1,6 +1,6 @@
 import protobuf from 'protobufjs'
 import { hasPresence, realOneof } from './reflection.ts'
-import type { Part, TablePlan, ValuePart } from './table-plan.ts'
+import type { Conversion, Part, TablePlan, ValuePart } from './table-plan.ts'
 import type { WireShape, WireShapes } from './wire-shape.ts'
 
 /** A column that is not compiled. */
@@ -59,7 +59,7 @@ export class DecoderLayout {
   }
 
   isWide(column: number): boolean {
-    return ['int64', 'uint64', 'timestamp', 'duration'].includes(this.plan.columns[column]!.type)
+    return ['int64', 'uint64', 'timestamp', 'timestampNanos', 'duration'].includes(this.plan.columns[column]!.type)
   }
 
   keep(name: string): string {
@@ -89,10 +89,8 @@ export class DecoderLayout {
   /** Lists, maps and whatever becomes JSON; and well-known types that are not as Google defines them. */
   isRanged(part: Part | undefined): boolean {
     if (part?.kind !== 'value') return false
-    if (part.conversion === 'json') return true
-    if (part.conversion === 'timestamp' || part.conversion === 'duration') {
-      return !isAsDefined(part.field, ['int64', 'int32'])
-    }
+    if (part.conversion === 'json' || part.conversion === 'list') return true
+    if (isTime(part)) return !isAsDefined(part.field, ['int64', 'int32'])
     return part.conversion === 'wrapper' && !isAsDefined(part.field, [undefined])
   }
 
@@ -140,6 +138,18 @@ export class DecoderLayout {
       }
     }
   }
+}
+
+/** Whether the part's seconds and nanoseconds meet in one column. */
+export function isTime({ conversion }: ValuePart): boolean {
+  return conversion in timeTools
+}
+
+/** What brings them together, by the conversion. */
+export const timeTools: Readonly<Partial<Record<Conversion, string>>> = {
+  timestamp: 'putTimestamp',
+  timestampNanos: 'putNanoseconds',
+  duration: 'putDuration',
 }
 
 /** The part of the plan that shows a field; undefined where none does. */

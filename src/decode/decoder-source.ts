@@ -42,7 +42,7 @@ export function decoderSource(plan: TablePlan, shapes: WireShapes): DecoderSourc
   const source = [
     `'use strict'`,
     'const { words, unsigned, readVarint, readUnsigned, skipField, copyText, copyBytes } = tools',
-    'const { putTimestamp, putDuration, putMilliseconds } = tools',
+    'const { putTimestamp, putNanoseconds, putDuration, putMilliseconds } = tools',
     ...[...layout.ranged.keys()].map((column) => `const r${column} = ranged[${column}]`),
     ...[...layout.enums.keys()].map((column) => `const t${column} = texts[${column}]`),
     ...layout.closed.map((_, index) => `const k${index} = closed[${index}]`),

@@ -7,10 +7,24 @@ import { durationSecondsMax, nanosMax, timestampSecondsMax, timestampSecondsMin 
 
 export function putTimestamp(slots: Int32Array, row: number, nanos: number): boolean {
   const seconds = secondsAt(slots, row)
-  if (!(seconds >= timestampSecondsMin && seconds <= timestampSecondsMax)) return false
-  if (!(nanos >= 0 && nanos <= nanosMax)) return false
+  if (!isTimestamp(seconds, nanos)) return false
   putMicroseconds(slots, row, seconds, Math.floor(nanos / 1000))
   return true
+}
+
+/** As `putTimestamp`, but all of the nanoseconds are kept; out of range too when 64 bits cannot hold them. */
+export function putNanoseconds(slots: Int32Array, row: number, nanos: number): boolean {
+  const seconds = secondsAt(slots, row)
+  if (!isTimestamp(seconds, nanos) || Math.abs(seconds) > nanosecondsSecondsMax) return false
+  // In two parts that are each exact in a double: of 2^32 nanoseconds, and what is left of them.
+  const upper = Math.floor(seconds / 2 ** 20) * 1_000_000_000
+  const upperHigh = Math.floor(upper / 2 ** 12)
+  const lower = (upper - upperHigh * 2 ** 12) * 2 ** 20 + modulo(seconds, 2 ** 20) * 1_000_000_000 + nanos
+  const lowerHigh = Math.floor(lower / 2 ** 32)
+  const high = upperHigh + lowerHigh
+  slots[row * 2] = lower - lowerHigh * 2 ** 32
+  slots[row * 2 + 1] = high
+  return high >= -(2 ** 31) && high < 2 ** 31
 }
 
 export function putDuration(slots: Int32Array, row: number, nanos: number): boolean {
@@ -28,6 +42,15 @@ export function putMilliseconds(slots: Int32Array, row: number, milliseconds: nu
   putMicroseconds(slots, row, seconds, (milliseconds - seconds * 1000) * 1000)
   return true
 }
+
+/** Beyond so many seconds their nanoseconds do not fit 64 bits, whatever comes after the second. */
+const nanosecondsSecondsMax = 9_223_372_037
+
+function isTimestamp(seconds: number, nanos: number): boolean {
+  return seconds >= timestampSecondsMin && seconds <= timestampSecondsMax && nanos >= 0 && nanos <= nanosMax
+}
+
+const modulo = (value: number, divisor: number): number => value - Math.floor(value / divisor) * divisor
 
 /** Beyond 2^53 it is rounded, which is out of range all the same. */
 function secondsAt(slots: Int32Array, row: number): number {

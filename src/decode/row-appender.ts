@@ -1,9 +1,10 @@
 import protobuf from 'protobufjs'
-import type {
-  AnyColumnBuilder,
-  NumberColumnBuilder,
+import {
+  type AnyColumnBuilder,
+  type ListColumnBuilder,
+  type NumberColumnBuilder,
   VariableColumnBuilder,
-  WideColumnBuilder,
+  type WideColumnBuilder,
 } from './column-builder.ts'
 import { JsonMapping } from './json-mapping.ts'
 import type { Message } from './message-reader.ts'
@@ -88,8 +89,12 @@ function valueAppender({ field, conversion }: ValuePart, builder: AnyColumnBuild
       return scalarAppender('int32', builder)
     case 'timestamp':
       return timestampAppender(field.resolvedType as protobuf.Type, builder as WideColumnBuilder)
+    case 'timestampNanos':
+      return nanosecondsAppender(field.resolvedType as protobuf.Type, builder as WideColumnBuilder)
     case 'duration':
       return durationAppender(field.resolvedType as protobuf.Type, builder as WideColumnBuilder)
+    case 'list':
+      return listAppender(field, builder as ListColumnBuilder)
     case 'wrapper': {
       const wrapped = fieldOf(field.resolvedType as protobuf.Type, 1)
       const append = scalarAppender(wrapped.type, builder)
@@ -121,12 +126,41 @@ function enumNameAppender(type: protobuf.Enum, builder: VariableColumnBuilder): 
   return (value) => builder.appendString(names.get(value as number) ?? String(value))
 }
 
+function listAppender(field: protobuf.Field, builder: ListColumnBuilder): Append {
+  const { items } = builder
+  const append = itemAppender(field, items)
+  return (values) => {
+    for (const value of values as readonly unknown[]) append(value)
+    builder.endRow()
+  }
+}
+
+function itemAppender({ resolvedType, type }: protobuf.Field, items: AnyColumnBuilder): Append {
+  if (!(resolvedType instanceof protobuf.Enum)) return scalarAppender(type, items)
+  return items instanceof VariableColumnBuilder ? enumNameAppender(resolvedType, items) : scalarAppender('int32', items)
+}
+
 function timestampAppender(type: protobuf.Type, builder: WideColumnBuilder): Append {
   const read = secondsAndNanos(type)
   return (message) => {
     const time = read(message as Message)
     checkTimestamp(time)
     builder.appendMicroseconds(time.seconds, Math.floor(time.nanos / 1000))
+  }
+}
+
+function nanosecondsAppender(type: protobuf.Type, builder: WideColumnBuilder): Append {
+  const read = secondsAndNanos(type)
+  return (message) => {
+    const time = read(message as Message)
+    checkTimestamp(time)
+    if (builder.appendNanoseconds(time.seconds, time.nanos)) return
+    const year = new Date(time.seconds * 1000).getUTCFullYear()
+    throw new RecordFault(
+      'OUT_OF_RANGE',
+      `a time in the year ${year} is outside what 64 bits of nanoseconds hold, 1677-09-21 to 2262-04-11; ` +
+        'decode.timestamps: micros stores it',
+    )
   }
 }
 

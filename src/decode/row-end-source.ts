@@ -1,4 +1,4 @@
-import { type DecoderLayout, roomFor } from './decoder-layout.ts'
+import { type DecoderLayout, isTime, roomFor, timeTools } from './decoder-layout.ts'
 import type { Part } from './table-plan.ts'
 
 /** The source that ends a row when its record was read: nulls, times, names, metadata. See `decoderSource`. */
@@ -46,9 +46,8 @@ class RowEndSource {
       this.#layout.enums.set(column, part.field.resolvedType as protobuf.Enum)
       this.#lines.push(`n${column} = t${column}.write(${this.#layout.keep(`v${column}`)}, b${column}, n${column})`)
       this.#lines.push(`o${column}[row + 1] = n${column}`)
-    } else if (conversion === 'timestamp' || conversion === 'duration') {
-      const put = conversion === 'timestamp' ? 'putTimestamp' : 'putDuration'
-      this.#lines.push(`if (!${put}(c${column}, row, ${this.#layout.keep(`v${column}`)})) break one`)
+    } else if (isTime(part)) {
+      this.#lines.push(`if (!${timeTools[conversion]}(c${column}, row, ${this.#layout.keep(`v${column}`)})) break one`)
     } else if (this.#layout.isVariable(column)) this.#lines.push(`o${column}[row + 1] = n${column}`)
   }
 

@@ -1,9 +1,9 @@
 import protobuf from 'protobufjs'
 import { SchemaError } from '../errors.ts'
 import { chooseColumns, type Chosen, type ColumnChoice } from './column-choice.ts'
-import type { ColumnSchema, ColumnType, TableSchema } from './columns.ts'
+import type { ColumnSchema, ColumnType, ItemType, TableSchema } from './columns.ts'
 import { columnNameOf, hasPresence } from './reflection.ts'
-import { fieldOf, wellKnown } from './well-known.ts'
+import { fieldOf, isNullValue, wellKnown } from './well-known.ts'
 
 /** What a route says about its rows. */
 export interface PlanOptions {
@@ -11,6 +11,10 @@ export interface PlanOptions {
   readonly enums?: EnumForm
   /** How many levels of nested messages become columns of their own; deeper ones become JSON. Default 3. */
   readonly flattenDepth?: number
+  /** What a Timestamp is kept as. Default `micros`. */
+  readonly timestamps?: TimestampForm
+  /** Whether lists of plain values are lists in the column too, or JSON as all others. Default `json`. */
+  readonly lists?: ListForm
   /** What of the Kafka record is stored beside the message's fields, in that order. Default none. */
   readonly metadata?: readonly Metadata[]
   /** The columns to be made, and no others, see `chooseColumns`. Default all. Metadata need not be named again. */
@@ -18,6 +22,10 @@ export interface PlanOptions {
 }
 
 export type EnumForm = 'name' | 'number'
+
+export type TimestampForm = 'micros' | 'nanos'
+
+export type ListForm = 'json' | 'native'
 
 export type Metadata = 'topic' | 'partition' | 'offset' | 'timestamp' | 'key'
 
@@ -27,7 +35,8 @@ export const flattenDepthDefault = 3
 const columnsMax = 4096
 
 /** How the value of a field becomes the value of a column. */
-export type Conversion = 'scalar' | 'enumName' | 'enumNumber' | 'timestamp' | 'duration' | 'wrapper' | 'json'
+export type Conversion =
+  'scalar' | 'enumName' | 'enumNumber' | 'timestamp' | 'timestampNanos' | 'duration' | 'wrapper' | 'json' | 'list'
 
 /** A field that is one column. */
 export interface ValuePart {
@@ -77,17 +86,18 @@ export interface TablePlan {
  * | int32, sint32, sfixed32; uint32, fixed32 | int32; uint32 |
  * | int64, sint64, sfixed64; uint64, fixed64 | int64; uint64 |
  * | enum | string: the name declared first for the number, an unknown number as decimal text. With `enums: number`: int32 |
- * | google.protobuf.Timestamp | timestamp; what is below a microsecond is cut off, towards the past |
+ * | google.protobuf.Timestamp | timestamp; what is below a microsecond is cut off, towards the past. With `timestamps: nanos`: timestampNanos, and a record is bad whose time it cannot hold |
  * | google.protobuf.Duration | duration; what is below a microsecond is cut off, towards zero |
  * | wrappers (google.protobuf.Int64Value ...) | as the scalar they wrap, null when absent |
  * | a nested message | `parent_child` for each of its fields, down to `flattenDepth` levels |
+ * | repeated bool, number, enum, string or bytes, with `lists: native` | a list of what a single one would be |
  * | deeper messages; messages that can hold themselves, or have no fields; repeated; map | json, see `JsonMapping` |
  * | Struct, Value, ListValue, Any, FieldMask, Empty | json |
  *
  * A column is null when its field can be absent and is: `optional` and proto2 fields, arms of a oneof, messages, and
  * everything below a message that is absent. A proto3 field without `optional` is never absent: it has its default value.
  * A proto2 `default` is not a value: absent is null. `required` is never null, because a record without it is bad.
- * A repeated or map field has no absence either: it is `[]` or `{}`. Of a message with nothing but such nullable columns,
+ * A repeated or map field has no absence either: it is empty, `[]` or `{}`. Of a message with nothing but such nullable columns,
  * "present and empty" and "absent" are the same row.
  *
  * Throws SchemaError: two columns of one name, no columns, too many, an enum whose default is not 0.
@@ -118,7 +128,7 @@ const metadataColumns: Readonly<Record<Metadata, ColumnSchema>> = {
   key: { name: '_key', type: 'bytes', nullable: true },
 }
 
-const scalarColumns: Readonly<Record<string, ColumnType>> = {
+const scalarColumns: Readonly<Record<string, ItemType>> = {
   bool: 'bool',
   int32: 'int32',
   sint32: 'int32',
@@ -136,18 +146,20 @@ const scalarColumns: Readonly<Record<string, ColumnType>> = {
   bytes: 'bytes',
 }
 
+type Forms = Required<Pick<PlanOptions, 'enums' | 'timestamps' | 'lists'>>
+
 class Planner {
   readonly columns: ColumnPlan[] = []
   readonly #flattenDepth: number
-  readonly #enums: EnumForm
+  readonly #forms: Forms
   readonly #columnOfName = new Map<string, ColumnPlan>()
   readonly #holdsItself = new Map<protobuf.Type, boolean>()
   readonly #choices: readonly ColumnChoice[] | undefined
   #chosen: Omit<Chosen, 'type'> = { hidden: new Set(), names: new Map() }
 
-  constructor({ flattenDepth = flattenDepthDefault, enums = 'name', columns }: PlanOptions) {
+  constructor({ flattenDepth = flattenDepthDefault, columns, ...forms }: PlanOptions) {
     this.#flattenDepth = flattenDepth
-    this.#enums = enums
+    this.#forms = { enums: 'name', timestamps: 'micros', lists: 'json', ...forms }
     this.#choices = columns
   }
 
@@ -198,8 +210,9 @@ class Planner {
 
   #value(field: protobuf.Field, path: readonly string[], nullable: boolean): ValuePart {
     refuseStrangeDefault(field)
-    const conversion = conversionOf(field, this.#enums)
-    const column = this.#add({ name: this.#nameOf(path), type: columnTypeOf(field, conversion), nullable, path })
+    const conversion = conversionOf(field, this.#forms)
+    const type = columnTypeOf(field, conversion, this.#forms)
+    const column = this.#add({ name: this.#nameOf(path), type, nullable, path })
     return { kind: 'value', field, column, conversion }
   }
 
@@ -225,20 +238,48 @@ class Planner {
   }
 }
 
-function conversionOf(field: protobuf.Field, enums: EnumForm): Conversion {
+function conversionOf(field: protobuf.Field, { enums, timestamps, lists }: Forms): Conversion {
   const { resolvedType } = field
-  if (field.repeated || field.map) return 'json'
+  if (field.map) return 'json'
+  if (field.repeated) {
+    // A list of NullValue is a list of JSON's null, which no other type says.
+    const isPlain = !(resolvedType instanceof protobuf.Type) && !isNullValue(field)
+    return lists === 'native' && isPlain ? 'list' : 'json'
+  }
   if (resolvedType instanceof protobuf.Enum) return enums === 'name' ? 'enumName' : 'enumNumber'
   if (resolvedType === null) return 'scalar'
   const known = wellKnown(resolvedType)
+  if (known === 'timestamp' && timestamps === 'nanos') return 'timestampNanos'
   return known === 'timestamp' || known === 'duration' || known === 'wrapper' ? known : 'json'
 }
 
-function columnTypeOf(field: protobuf.Field, conversion: Conversion): ColumnType {
-  if (conversion === 'json' || conversion === 'timestamp' || conversion === 'duration') return conversion
-  if (conversion === 'enumName') return 'string'
-  if (conversion === 'enumNumber') return 'int32'
-  const { type } = conversion === 'wrapper' ? fieldOf(field.resolvedType as protobuf.Type, 1) : field
+function columnTypeOf(field: protobuf.Field, conversion: Conversion, forms: Forms): ColumnType {
+  switch (conversion) {
+    case 'json':
+    case 'timestamp':
+    case 'timestampNanos':
+    case 'duration':
+      return conversion
+    case 'enumName':
+      return 'string'
+    case 'enumNumber':
+      return 'int32'
+    case 'list':
+      return `${itemTypeOf(field, forms)}[]`
+    case 'scalar':
+      return scalarTypeOf(field)
+    case 'wrapper':
+      return scalarTypeOf(fieldOf(field.resolvedType as protobuf.Type, 1))
+  }
+}
+
+function itemTypeOf(field: protobuf.Field, { enums }: Forms): ItemType {
+  if (!(field.resolvedType instanceof protobuf.Enum)) return scalarTypeOf(field)
+  return enums === 'name' ? 'string' : 'int32'
+}
+
+function scalarTypeOf(field: protobuf.Field): ItemType {
+  const { type } = field
   const column = scalarColumns[type]
   if (column === undefined) throw new SchemaError(`${field.fullName.slice(1)}: unknown scalar type ${type}`)
   return column

@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs'
-import { type DecoderLayout, partOf, roomFor } from './decoder-layout.ts'
+import { type DecoderLayout, isTime, partOf, roomFor, timeTools } from './decoder-layout.ts'
 import { isClosed } from './reflection.ts'
 import type { Part, ValuePart } from './table-plan.ts'
 
@@ -121,8 +121,7 @@ class WireSource {
     else if (conversion === 'enumName') this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
     else if (this.#layout.isVariable(column)) this.#lines.push(`n${column} = o${column}[row]`)
     else this.#lines.push(...this.#layout.zeros(column))
-    if (conversion === 'timestamp' || conversion === 'duration')
-      this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
+    if (isTime(part)) this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
   }
 
   #resetPresence(part: Part): void {
@@ -219,7 +218,7 @@ class WireSource {
     if (conversion === 'enumName') {
       this.#layout.enums.set(column, field.resolvedType as protobuf.Enum)
       this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
-    } else if ((columnType === 'timestamp' || columnType === 'duration') && type === 'int32') {
+    } else if (columnType in timeTools && type === 'int32') {
       this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
     } else if (type === 'sint64') {
       this.#lines.push('value = -(words[0] & 1)')

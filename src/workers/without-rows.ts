@@ -1,5 +1,5 @@
 import { hasValue } from '../decode/columns.ts'
-import type { Batch, Column } from '../decode/columns.ts'
+import type { Batch, Column, ItemColumn } from '../decode/columns.ts'
 
 /** The same range without some rows, as a copy: what is left after poison rows were dead-lettered. */
 export function withoutRows(batch: Batch, rows: readonly number[]): Batch {
@@ -15,6 +15,22 @@ export function withoutRows(batch: Batch, rows: readonly number[]): Batch {
 }
 
 function keepRows(column: Column, kept: readonly number[]): Column {
+  if (column.kind !== 'list') return keepItems(column, kept)
+  const offsets = new Uint32Array(kept.length + 1)
+  const items: number[] = []
+  kept.forEach((row, index) => {
+    for (let item = column.offsets[row]!; item < column.offsets[row + 1]!; item++) items.push(item)
+    offsets[index + 1] = items.length
+  })
+  return {
+    kind: 'list',
+    offsets,
+    items: keepItems(column.items, items),
+    validity: column.validity && keepBits(column, kept),
+  }
+}
+
+function keepItems(column: ItemColumn, kept: readonly number[]): ItemColumn {
   const validity = column.validity && keepBits(column, kept)
   if (column.kind === 'fixed') {
     const values = column.values.slice(0, kept.length)

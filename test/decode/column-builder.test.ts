@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {
   columnBytesMax,
   createColumnBuilder,
+  ListColumnBuilder,
   VariableColumnBuilder,
   WideColumnBuilder,
 } from '../../src/decode/column-builder.ts'
@@ -106,12 +107,16 @@ test('any appends and rollbacks give the rows that remain', () => {
       const integer = createColumnBuilder('int32')
       assert.ok('append' in integer)
       const wide = new WideColumnBuilder(BigInt64Array)
-      const builders = [text, bytes, integer, wide]
+      const characters = new VariableColumnBuilder()
+      const list = new ListColumnBuilder(characters)
+      const builders = [text, bytes, integer, wide, list]
       const model: (string | null)[] = []
       for (const builder of builders) builder.begin(rowsExpected)
       for (const each of steps) {
         if ('rollback' in each) {
           model.splice(each.rollback)
+          // Of a row that was begun and not ended.
+          characters.appendString('item')
           for (const builder of builders) builder.rollback(each.rollback)
         } else if (each.append === null) {
           model.push(null)
@@ -123,11 +128,14 @@ test('any appends and rollbacks give the rows that remain', () => {
           bytes.appendBytes(encoded, 1, encoded.length - 1)
           integer.append(each.append.length)
           wide.appendNumber(each.append.length)
+          for (const character of each.append) characters.appendString(character)
+          list.endRow()
         }
       }
       const columns = builders.map((builder) => builder.finish())
       const lengths = model.map((one) => one?.length ?? null)
-      const expected = [model, model, lengths, lengths.map((one) => (one === null ? null : BigInt(one)))]
+      const wides = lengths.map((one) => (one === null ? null : BigInt(one)))
+      const expected = [model, model, lengths, wides, model.map((one) => (one === null ? null : [...one]))]
       assert.deepEqual(columns.map(cells), expected)
       for (const { validity } of columns) assert.equal(validity === undefined, !model.includes(null))
     }),
@@ -135,6 +143,13 @@ test('any appends and rollbacks give the rows that remain', () => {
 })
 
 function cells(column: Column): unknown[] {
+  if (column.kind === 'list') {
+    const items = cells(column.items)
+    const { offsets } = column
+    return Array.from({ length: offsets.length - 1 }, (_, row) =>
+      hasValue(column, row) ? items.slice(offsets[row], offsets[row + 1]) : null,
+    )
+  }
   const rowCount = column.kind === 'fixed' ? column.values.length : column.offsets.length - 1
   return Array.from({ length: rowCount }, (_, row) => {
     if (!hasValue(column, row)) return null

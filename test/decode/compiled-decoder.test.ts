@@ -66,6 +66,8 @@ function randomOptions(choices: Choices): PlanOptions {
   const metadata = ['topic', 'partition', 'offset', 'timestamp', 'key'] as const
   return {
     enums: choices.of(['name', 'number']),
+    timestamps: choices.of(['micros', 'nanos']),
+    lists: choices.of(['json', 'native']),
     flattenDepth: choices.of([3, 2, 1, 0, 5]),
     metadata: metadata.slice(choices.next(6)),
   }
@@ -145,6 +147,9 @@ function assertSame(compiled: Decoded, reference: Decoded): void {
 /** The payload bits of a NaN are not part of its value. */
 function isSame(one: Column, other: Column): boolean {
   if (!isSameArray(one.validity, other.validity)) return false
+  if (one.kind === 'list' && other.kind === 'list') {
+    return isSameArray(one.offsets, other.offsets) && isSame(one.items, other.items)
+  }
   if (one.kind === 'variable' && other.kind === 'variable') {
     return isSameArray(one.offsets, other.offsets) && isSameArray(one.bytes, other.bytes)
   }

@@ -5,8 +5,8 @@ import { createReferenceDecoder, type TombstoneRule } from '../../src/decode/ref
 import { planTable, type PlanOptions } from '../../src/decode/table-plan.ts'
 import { packSlab, type RecordToPack, SlabView } from '../../src/kafka/slab.ts'
 
-/** A cell as a test writes it: null, a number, a bigint, a boolean, text, or bytes in hex. */
-export type Cell = null | number | bigint | boolean | string
+/** A cell as a test writes it: null, a number, a bigint, a boolean, text, bytes in hex, or a list of these. */
+export type Cell = null | number | bigint | boolean | string | readonly Cell[]
 
 /** A message type from the body of a .proto file, proto3 unless it says otherwise. */
 export function typeFrom(body: string, name = 'Test'): protobuf.Type {
@@ -62,6 +62,11 @@ export function rowOf(decoder: Decoder, value: Uint8Array): Record<string, Cell>
 
 function cell(column: Column, type: string, row: number): Cell {
   if (!hasValue(column, row)) return null
+  if (column.kind === 'list') {
+    const { items, offsets } = column
+    const count = offsets[row + 1]! - offsets[row]!
+    return Array.from({ length: count }, (_, index) => cell(items, type.slice(0, -2), offsets[row]! + index))
+  }
   if (column.kind === 'fixed') return type === 'bool' ? column.values[row] === 1 : column.values[row]!
   const bytes = column.bytes.subarray(column.offsets[row], column.offsets[row + 1])
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

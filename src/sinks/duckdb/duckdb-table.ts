@@ -3,7 +3,7 @@ import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-
 import duckdb from '@duckdb/node-bindings'
 import type { Batch, TableSchema } from '../../decode/columns.ts'
 import { SinkRefusedError } from '../../errors.ts'
-import { duckDbTypes, takes } from './duckdb-types.ts'
+import { duckDbType, duckDbTypes, takes } from './duckdb-types.ts'
 import { chunkRows, fillNulls, fillVector } from './duckdb-vectors.ts'
 
 interface TableColumn {
@@ -36,7 +36,7 @@ export class DuckDbTable {
     const missing = schema.columns.filter(({ name }) => !present.some((each) => sameName(each.name, name)))
     const mismatches = present.flatMap((column) => mismatch(column, schema))
     if (missing.length > 0 && !mayChange) {
-      const names = missing.map(({ name, type }) => `${name} ${duckDbTypes[type].sql}`).join(', ')
+      const names = missing.map(({ name, type }) => `${name} ${duckDbType(type).sql}`).join(', ')
       mismatches.push(present.length === 0 ? 'does not exist' : `lacks ${names}`)
     }
     if (mismatches.length > 0) {
@@ -126,13 +126,13 @@ function mismatch({ name, sql, nullable }: TableColumn, schema: TableSchema): st
   const wanted = schema.columns.find((each) => sameName(each.name, name))
   if (wanted === undefined)
     return nullable ? [] : [`column ${name} must have a value and the message has no such field`]
-  if (!takes(sql, wanted.type)) return [`column ${name} is ${sql} and ${duckDbTypes[wanted.type].sql} is needed`]
+  if (!takes(sql, wanted.type)) return [`column ${name} is ${sql} and ${duckDbType(wanted.type).sql} is needed`]
   return wanted.nullable && !nullable ? [`column ${name} must have a value and the field may have none`] : []
 }
 
 function changes(schema: TableSchema, exists: boolean, missing: TableSchema['columns']): string[] {
   // Every column may be null: one that is added later must be, and the appender is as fast.
-  const definitions = missing.map(({ name, type }) => `${quoted(name)} ${duckDbTypes[type].sql}`)
+  const definitions = missing.map(({ name, type }) => `${quoted(name)} ${duckDbType(type).sql}`)
   const table = quoted(schema.name)
   if (!exists) return [`create table ${table} (${definitions.join(', ')})`]
   return definitions.map((definition) => `alter table ${table} add column ${definition}`)
@@ -142,7 +142,7 @@ function sourcesOf(columns: readonly TableColumn[], schema: TableSchema): Source
   return columns.map(({ name, sql }) => {
     const index = schema.columns.findIndex((each) => sameName(each.name, name))
     const type = schema.columns[index]?.type
-    if (type !== undefined) return { index, chunk: duckDbTypes[type].chunk, interval: type === 'duration' }
+    if (type !== undefined) return { index, chunk: duckDbType(type).chunk, interval: type === 'duration' }
     const known = Object.values(duckDbTypes).find((each) => each.sql === sql)
     // A chunk of nulls is cast to whatever the column is.
     return { index: -1, chunk: known?.chunk ?? duckDbTypes.string.chunk, interval: false }

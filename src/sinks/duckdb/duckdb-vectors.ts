@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import duckdb from '@duckdb/node-bindings'
-import type { Column } from '../../decode/columns.ts'
+import type { Column, ItemColumn } from '../../decode/columns.ts'
 
 /** Rows of a chunk: DuckDB's STANDARD_VECTOR_SIZE. */
 export const chunkRows = duckdb.vector_size()
@@ -24,6 +25,7 @@ const intervals = new BigInt64Array(chunkRows * 2)
  * for each: whole runs of bytes go over in one call.
  */
 export function fillVector(vector: duckdb.Vector, column: Column, interval: boolean, from: number, to: number): void {
+  assert(column.kind !== 'list', 'a list, which `duckDbType` refuses')
   if (column.kind === 'variable') fillStrings(vector, column, from, to)
   else if (interval) fillIntervals(vector, column.values as BigInt64Array, from, to)
   else {
@@ -47,7 +49,7 @@ const noRowValid = new Uint8Array(validityBytes(chunkRows))
  * API: length, then 12 bytes in place, or 4 bytes of prefix and a pointer.
  * https://github.com/duckdb/duckdb/blob/v1.5.0/src/include/duckdb.h
  */
-function fillStrings(vector: duckdb.Vector, column: Column & { kind: 'variable' }, from: number, to: number): void {
+function fillStrings(vector: duckdb.Vector, column: ItemColumn & { kind: 'variable' }, from: number, to: number): void {
   const { offsets, bytes } = column
   const start = offsets[from]!
   // What is no UTF-8 is refused without a word: the element stays as it was, and a pointer from it would be a wild one.
