@@ -30,6 +30,18 @@ program
   )
 
 program
+  .command('lanes')
+  .description('ask a running daemon what each of its partitions waits for; one line a partition')
+  .option('--config <file>', "the daemon's configuration, for its admin port")
+  .option('--url <url>', 'or where that port is, such as http://127.0.0.1:9464')
+  .action((options: { config?: string; url?: string }) =>
+    finish(async () => {
+      const { lanes } = await import('./commands/lanes.ts')
+      return lanes({ config: options.config, url: options.url }, (line) => console.log(line))
+    }),
+  )
+
+program
   .command('demo')
   .description('simulated devices into an embedded broker, ingested into a DuckDB file; ends with the books')
   .option('--for <duration>', 'stop by itself after this long, such as 30s or 2m', parseDuration)

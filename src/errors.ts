@@ -66,6 +66,13 @@ export class PoisonRecordError extends MillraceError {
   readonly retryable = false
 }
 
+/** The admin port of a daemon does not answer. */
+export class DaemonUnreachableError extends MillraceError {
+  override readonly name = 'DaemonUnreachableError'
+  readonly code = 'DAEMON_UNREACHABLE'
+  readonly retryable = true
+}
+
 /** The chain of causes in one line, outermost first: `insert 0-100: connection reset`. */
 export function messageChain(error: unknown): string {
   const parts: string[] = []

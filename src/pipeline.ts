@@ -1,6 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import type { Config } from './config/schema.ts'
-import { KafkaRefusedError, MillraceError, WorkerError } from './errors.ts'
+import { KafkaRefusedError, KafkaUnavailableError, MillraceError, WorkerError } from './errors.ts'
 import { failPoint, failPointsArmed } from './fail-points.ts'
 import { errorCodes, kafkaErrorCode } from './kafka/binding.ts'
 import { consumerSettings } from './kafka/client-settings.ts'
@@ -13,13 +13,18 @@ import type { PartitionReader, TopicPartition } from './kafka/partition-reader.t
 import { createReader } from './kafka/reader-choice.ts'
 import { SlabView } from './kafka/slab.ts'
 import { parseStatistics } from './kafka/statistics.ts'
+import type { PartitionStatistics } from './kafka/statistics.ts'
 import type { Topics } from './kafka/topic-directory.ts'
 import { Assignment } from './lanes/assignment.ts'
 import { Books } from './lanes/books.ts'
 import { Dispatcher } from './lanes/dispatcher.ts'
 import { LaneSet } from './lanes/lane-set.ts'
+import { isStalled, laneWait } from './lanes/lane-wait.ts'
+import type { LaneWait } from './lanes/lane-wait.ts'
 import type { Lane, LaneSlab } from './lanes/lane.ts'
 import type { Health } from './observe/admin-server.ts'
+import { laneLine, reportLane } from './observe/lane-report.ts'
+import type { LaneReport } from './observe/lane-report.ts'
 import type { Logger } from './observe/logger.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { Reporter } from './observe/reporter.ts'
@@ -70,8 +75,8 @@ export class Pipeline implements Health {
   readonly #dispatcher: Dispatcher
   readonly #assignment: Assignment
   readonly #committer: OffsetCommitter
-  /** The log's end a lane, as the last fetch told it. */
-  readonly #ends = new Map<Lane, number>()
+  /** What the last statistics told of each lane's partition. */
+  readonly #logs = new Map<Lane, PartitionStatistics>()
   #polling: Promise<void> = Promise.resolve()
   #polledAt = performance.now()
   #closed = false
@@ -191,7 +196,7 @@ export class Pipeline implements Health {
         revoked: (...given) => report.revoked(...given),
         closed: (lane) => {
           this.#committer.forget(lane)
-          this.#ends.delete(lane)
+          this.#logs.delete(lane)
           report.closed(lane)
         },
         changed: () => this.#dispatcher.wake(),
@@ -234,6 +239,7 @@ export class Pipeline implements Health {
     const lane = this.lanes.get(topic, partition)
     const gap = [errorCodes.autoOffsetReset, errorCodes.offsetOutOfRange, errorCodes.logTruncation] as number[]
     if (lane === undefined || !gap.includes(code)) {
+      lane?.failed(new KafkaUnavailableError(message))
       return this.#parts.log.warn({ partition: `${topic}/${partition}`, code }, message)
     }
     const error = new KafkaRefusedError(
@@ -246,19 +252,20 @@ export class Pipeline implements Health {
 
   /** From the consumer: librdkafka's statistics, once a second. */
   statistics(json: string): void {
-    for (const { topic, partition, end } of parseStatistics(json)) {
-      const lane = this.lanes.get(topic, partition)
+    for (const log of parseStatistics(json)) {
+      const lane = this.lanes.get(log.topic, log.partition)
       if (lane === undefined) continue
       // Control records above the last delivered one leave no slab; the reader's position has passed them.
       const position = this.#parts.reader.position(lane)
       if (position !== undefined) lane.skipTo(position)
-      if (end !== undefined) this.#ends.set(lane, end)
+      this.#logs.set(lane, log)
     }
     this.#parts.report.gauges({
       lanes: this.lanes,
       books: this.books,
       lag: (lane) => this.#lagOf(lane),
       committed: (lane) => this.#committer.committed(lane),
+      wait: (lane) => this.#waitOf(lane),
       loads: new Map([...this.#parts.pools].map(([sink, pool]) => [sink, this.#dispatcher.loadsInFlight(pool)])),
     })
   }
@@ -269,13 +276,29 @@ export class Pipeline implements Health {
     return known.length > 0 ? known.reduce((sum, lag) => sum + lag, 0) : undefined
   }
 
-  live(): boolean {
-    return performance.now() - this.#polledAt < pollSilenceMaxMs
+  stalls(): readonly string[] {
+    const now = performance.now()
+    const { lingerMs } = this.#parts.config.batch
+    const stalled = [...this.lanes].filter((lane) =>
+      isStalled(lane, this.#waitOf(lane), this.#lagOf(lane), lingerMs, now),
+    )
+    return [
+      ...(now - this.#polledAt < pollSilenceMaxMs ? [] : ['Kafka is not polled any more']),
+      ...stalled.map((lane) => laneLine(this.#reportOf(lane, now))),
+    ]
   }
 
-  ready(): boolean {
-    const refused = this.#parts.config.routes.some(({ name }) => this.#dispatcher.gateState(name) !== undefined)
-    return this.#assignment.answered > 0 && !refused && [...this.lanes].every((lane) => lane.stopReason === undefined)
+  unready(): readonly string[] {
+    const { routes } = this.#parts.config
+    const refused = routes.flatMap(({ name, sink }) => {
+      const gate = this.#dispatcher.gateState(name)
+      return gate ? [`route ${name}: sink ${sink} takes no loads: ${gate.error.message}`] : []
+    })
+    return [
+      ...(this.#assignment.answered > 0 ? [] : ['the group is not joined yet']),
+      ...refused,
+      ...[...this.lanes].flatMap(({ stopReason }) => stopReason?.message ?? []),
+    ]
   }
 
   status(): unknown {
@@ -290,18 +313,7 @@ export class Pipeline implements Health {
         const { error, attempts, until } = gate ?? {}
         return { name, sink, error: error?.message, attempts, nextTryMs: until && Math.max(0, Math.round(until - now)) }
       }),
-      lanes: [...this.lanes].map((lane) => ({
-        topic: lane.topic,
-        partition: lane.partition,
-        route: lane.route,
-        waiting: lane.waiting,
-        durable: lane.watermark,
-        committed: this.#committer.committed(lane),
-        lag: this.#lagOf(lane),
-        bufferedRecords: lane.bufferedRecords,
-        inFlightRecords: lane.inFlightRecords,
-        error: lane.stopReason?.message,
-      })),
+      lanes: [...this.lanes].map((lane) => this.#reportOf(lane, now)),
     }
   }
 
@@ -338,8 +350,27 @@ export class Pipeline implements Health {
     this.#parts.report.stopped(lane, error)
   }
 
+  #reportOf(lane: Lane, now: number): LaneReport {
+    const place = { committed: this.#committer.committed(lane), lag: this.#lagOf(lane) }
+    return reportLane(lane, this.#waitOf(lane), place, now)
+  }
+
+  #waitOf(lane: Lane): LaneWait {
+    const { route, lastFailure } = lane
+    const trouble = this.#logs.get(lane)?.trouble
+    const reported = lastFailure?.error instanceof KafkaUnavailableError && lastFailure.at > lane.progressedAt
+    return laneWait(lane, {
+      gate: this.#dispatcher.gateState(route),
+      probing: this.#dispatcher.probing(route),
+      busy: this.#dispatcher.busy(route),
+      storing: this.#poolOf(route).storing(lane),
+      lag: this.#lagOf(lane),
+      kafka: trouble === undefined ? (reported ? lastFailure.error : undefined) : new KafkaUnavailableError(trouble),
+    })
+  }
+
   #lagOf(lane: Lane): number | undefined {
-    const end = this.#ends.get(lane)
+    const end = this.#logs.get(lane)?.end
     return end === undefined || lane.watermark === undefined ? undefined : Math.max(0, end - lane.watermark)
   }
 

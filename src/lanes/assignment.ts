@@ -130,6 +130,7 @@ export class Assignment {
         return
       } catch (error) {
         waitMs = this.#options.backoffMs(attempt)
+        lane.failed(error as Error, performance.now() + waitMs)
         events.waiting(lane, error as Error, waitMs)
       }
     }

@@ -64,6 +64,17 @@ export class Dispatcher {
     return this.#gates.get(route)?.state
   }
 
+  /** True while one load tries a route that failed, and the others wait for its end. */
+  probing(route: string): boolean {
+    return this.#gates.get(route)?.probing ?? false
+  }
+
+  /** True while every thread of the route's sink has a load. */
+  busy(route: string): boolean {
+    const runner = this.#runnerOf(route)
+    return this.loadsInFlight(runner) >= runner.threads
+  }
+
   loadsInFlight(runner: LoadRunner): number {
     return this.#loads.get(runner) ?? 0
   }
@@ -88,7 +99,7 @@ export class Dispatcher {
     for (;;) {
       const now = performance.now()
       const ready = [...this.#lanes].filter((lane) => lane.ready)
-      const plan = planLoad(ready, this.#limits, now, (route) => this.#busy(route) || this.#gate(route).blocked(now))
+      const plan = planLoad(ready, this.#limits, now, (route) => this.busy(route) || this.#gate(route).blocked(now))
       if ('load' in plan) {
         this.#depart(plan.load)
         continue
@@ -168,8 +179,10 @@ export class Dispatcher {
         return
       case 'retry': {
         const slabs = part.slabs.map((slab, index) => ({ ...slab, buffer: outcome.slabs[index]! }))
+        const error = this.#reviveError(outcome)
         lane.putBack(slabs, outcome.deadLettered)
-        this.#events.retry(lane, this.#reviveError(outcome))
+        lane.failed(error, this.gateState(lane.route)?.until)
+        this.#events.retry(lane, error)
         return
       }
       case 'stopped': {
@@ -187,12 +200,8 @@ export class Dispatcher {
 
   #lose(lane: Lane, part: LanePart, why: 'resync' | 'fenced' | 'worker', error: Error | undefined): void {
     lane.abandon()
+    if (error) lane.failed(error)
     if (!lane.closed) this.#events.lost(lane, part, why, error)
-  }
-
-  #busy(route: string): boolean {
-    const runner = this.#runnerOf(route)
-    return this.loadsInFlight(runner) >= runner.threads
   }
 
   #gate(route: string): RouteGate {

@@ -28,6 +28,13 @@ export interface LanePart {
 /** Why a lane makes no step. `load` and `nothing to read` are ordinary. */
 export type Waiting = 'nothing to read' | 'scheduler' | 'load' | 'claim' | 'operator' | 'closed'
 
+/** What last went wrong with a lane; times on the monotonic clock. `until`: when it is tried again, if that is known. */
+export interface LaneFailure {
+  readonly error: Error
+  readonly at: number
+  readonly until: number | undefined
+}
+
 /**
  * One assigned partition's way through the process: in order, bounded, one load in flight.
  *
@@ -58,6 +65,9 @@ export class Lane {
   #deadLettered: readonly number[] = []
   #state: 'claiming' | 'flowing' | 'stopped' | 'closed' = 'claiming'
   #stopReason: Error | undefined
+  #changedAt = performance.now()
+  #progressedAt = performance.now()
+  #lastFailure: LaneFailure | undefined
   #draining: 'revoke' | 'shutdown' | undefined
   readonly #drained: Promise<void>
   #resolveDrained: () => void = () => undefined
@@ -101,6 +111,21 @@ export class Lane {
   get oldestAt(): number | undefined {
     return this.#queue[0]?.arrivedAt
   }
+  /** The first record that is read and not yet durable; undefined when there is none. */
+  get oldestOffset(): number | undefined {
+    return this.#inFlight?.slabs[0]?.first ?? this.#queue[0]?.slab.first
+  }
+  /** Since when `waiting` is what it is, on the monotonic clock. */
+  get changedAt(): number {
+    return this.#changedAt
+  }
+  /** When something last arrived, became durable or was passed, on the monotonic clock. */
+  get progressedAt(): number {
+    return this.#progressedAt
+  }
+  get lastFailure(): LaneFailure | undefined {
+    return this.#lastFailure
+  }
   /** True when a load may take from it. */
   get ready(): boolean {
     return this.#state === 'flowing' && this.#inFlight === undefined && this.#queue.length > 0
@@ -124,6 +149,7 @@ export class Lane {
     this.#base = position
     this.#watermark = position
     this.#state = 'flowing'
+    this.#changed('progress')
   }
 
   /** Waits for a claim and a rewind, with nothing buffered: what was read is read again afterwards. */
@@ -133,7 +159,13 @@ export class Lane {
     this.#clearQueue()
     this.#deadLettered = []
     this.#state = 'claiming'
+    this.#changed()
     this.#noteDrained()
+  }
+
+  /** Remembered for whoever asks why the lane makes no step. */
+  failed(error: Error, until?: number): void {
+    this.#lastFailure = { error, at: performance.now(), until }
   }
 
   push(slab: LaneSlab, arrivedAt: number): void {
@@ -143,6 +175,8 @@ export class Lane {
       expected === undefined || slab.first >= expected,
       `${this.topic}/${this.partition}: ${slab.first} after ${expected}`,
     )
+    this.#progressedAt = arrivedAt
+    if (this.waiting === 'nothing to read') this.#changedAt = arrivedAt
     this.#queue.push({ slab, arrivedAt })
     this.#bufferedBytes += slab.buffer.byteLength
     this.#bufferedRecords += slab.records
@@ -176,6 +210,7 @@ export class Lane {
       arrivedAt,
     }
     this.#inFlight = part
+    this.#changed()
     return part
   }
 
@@ -193,6 +228,7 @@ export class Lane {
     if (this.#state === 'closed') return
     this.#base = next
     this.#watermark = next
+    this.#changed('progress')
     this.#noteDrained()
   }
 
@@ -207,6 +243,7 @@ export class Lane {
     this.#queue.unshift(...slabs.map((slab) => ({ slab, arrivedAt: part.arrivedAt })))
     this.#bufferedBytes += part.bytes
     this.#bufferedRecords += part.records
+    this.#changed()
     this.#noteDrained()
   }
 
@@ -214,6 +251,7 @@ export class Lane {
   abandon(): void {
     this.#books.dropped(this.inFlightRecords)
     this.#inFlight = undefined
+    this.#changed()
     this.#noteDrained()
   }
 
@@ -223,6 +261,8 @@ export class Lane {
     this.#clearQueue()
     this.#state = 'stopped'
     this.#stopReason = reason
+    this.failed(reason)
+    this.#changed()
     this.#noteDrained()
   }
 
@@ -253,7 +293,14 @@ export class Lane {
   /** Moves the watermark over control records that no slab holds; only when nothing is buffered or in flight. */
   skipTo(position: number): void {
     if (this.#state !== 'flowing' || this.#inFlight || this.#queue.length > 0) return
-    if (position > (this.#watermark ?? this.#base ?? 0)) this.#watermark = position
+    if (position <= (this.#watermark ?? this.#base ?? 0)) return
+    this.#watermark = position
+    this.#progressedAt = performance.now()
+  }
+
+  #changed(how?: 'progress'): void {
+    this.#changedAt = performance.now()
+    if (how) this.#progressedAt = this.#changedAt
   }
 
   #clearQueue(): void {

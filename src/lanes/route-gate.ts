@@ -29,6 +29,11 @@ export class RouteGate {
     return this.#state
   }
 
+  /** True while the one load that may pass a gate past its time is under way. */
+  get probing(): boolean {
+    return this.#probing
+  }
+
   blocked(now: number): boolean {
     return this.#state !== undefined && (this.#probing || now < this.#state.until)
   }

@@ -6,10 +6,10 @@ import { ConfigError } from '../errors.ts'
 
 /** What the probes and the status page tell of the daemon. */
 export interface Health {
-  /** False when the process should be restarted: it makes no progress outside a named waiting state. */
-  live(): boolean
-  /** True once the group is joined, while no route is refused by its sink and no lane stands still. */
-  ready(): boolean
+  /** Why the process should be restarted, in sentences: it makes no progress outside a named waiting state. Else empty. */
+  stalls(): readonly string[]
+  /** Why it is not ready, in sentences: empty once the group is joined, no route is refused and no lane stands still. */
+  unready(): readonly string[]
   /** Plain data without secrets or payload, for /api/status. */
   status(): unknown
 }
@@ -26,6 +26,10 @@ export class AdminServer {
       const send = (status: number, type: string, body: string) => {
         response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' }).end(body)
       }
+      const probe = (word: string, faults: readonly string[]) => {
+        if (faults.length === 0) send(200, 'text/plain', `${word}\n`)
+        else send(503, 'text/plain', `not ${word}\n${faults.map((fault) => `${fault}\n`).join('')}`)
+      }
       if (request.method !== 'GET' && request.method !== 'HEAD') return send(405, 'text/plain', 'only GET\n')
       if (!this.#hostAllowed(request.headers.host)) return send(403, 'text/plain', 'this Host is not served\n')
       switch (new URL(request.url ?? '/', 'http://admin').pathname) {
@@ -36,9 +40,9 @@ export class AdminServer {
           )
           return
         case '/live':
-          return health.live() ? send(200, 'text/plain', 'live\n') : send(503, 'text/plain', 'stalled\n')
+          return probe('live', health.stalls())
         case '/ready':
-          return health.ready() ? send(200, 'text/plain', 'ready\n') : send(503, 'text/plain', 'not ready\n')
+          return probe('ready', health.unready())
         case '/api/status':
           return send(200, 'application/json', `${JSON.stringify(health.status())}\n`)
         default:

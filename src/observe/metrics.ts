@@ -1,3 +1,4 @@
+import { waitReasons } from '../lanes/lane-wait.ts'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 const perPartition = ['topic', 'partition', 'route', 'sink'] as const
@@ -31,6 +32,10 @@ export function createMetrics() {
     lag: gauge('lag_records', 'Records in the log above what is durable, for partitions that are ours.', perPartition),
     watermark: gauge('durable_offset', 'Offset below which every record is durable or dead-lettered.', perPartition),
     committed: gauge('committed_offset', 'Offset that the broker has acknowledged for the group.', perPartition),
+    waiting: gauge('lane_waiting_seconds', 'How long a partition has waited for what it waits for now, by reason.', [
+      ...perPartition,
+      'reason',
+    ]),
     loadsInFlight: gauge('loads_in_flight', 'Loads that workers have.', ['sink']),
     bufferedBytes: gauge('buffered_bytes', 'Bytes of slabs in lanes and in flight.'),
     batchSeconds: histogram('batch_seconds', 'Time of a load, by step.', secondsBuckets, ['sink', 'step']),
@@ -62,6 +67,7 @@ export function createMetrics() {
       const counters = [this.recordsRead, this.rowsWritten, this.deduplicated, this.deadLetters, this.skipped]
       const gauges = [this.lag, this.watermark, this.committed]
       for (const metric of [...counters, ...gauges]) metric.remove(labels)
+      for (const reason of waitReasons) this.waiting.remove({ ...labels, reason })
     },
   }
 }

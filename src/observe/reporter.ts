@@ -5,6 +5,7 @@ import type { Books } from '../lanes/books.ts'
 import type { DispatchEvents } from '../lanes/dispatcher.ts'
 import type { LaneSet } from '../lanes/lane-set.ts'
 import type { Lane, LanePart } from '../lanes/lane.ts'
+import type { LaneWait, WaitReason } from '../lanes/lane-wait.ts'
 import type { FlushReason } from '../lanes/scheduler.ts'
 import type { LoadResult, PartCounts } from '../workers/messages.ts'
 import type { Logger } from './logger.ts'
@@ -15,6 +16,7 @@ export class Reporter implements Omit<DispatchEvents & AssignmentEvents, 'change
   readonly #metrics: Metrics
   readonly #log: Logger
   readonly #sinkOf: ReadonlyMap<string, string>
+  readonly #waitReasons = new WeakMap<Lane, WaitReason>()
 
   constructor(metrics: Metrics, log: Logger, routes: readonly RouteConfig[]) {
     this.#metrics = metrics
@@ -106,6 +108,7 @@ export class Reporter implements Omit<DispatchEvents & AssignmentEvents, 'change
     readonly books: Books
     lag(lane: Lane): number | undefined
     committed(lane: Lane): number | undefined
+    wait(lane: Lane): LaneWait
     readonly loads: ReadonlyMap<string, number>
   }): void {
     for (const lane of state.lanes) {
@@ -113,12 +116,21 @@ export class Reporter implements Omit<DispatchEvents & AssignmentEvents, 'change
       setIfKnown(this.#metrics.lag, labels, state.lag(lane))
       setIfKnown(this.#metrics.watermark, labels, lane.watermark)
       setIfKnown(this.#metrics.committed, labels, state.committed(lane))
+      this.#waits(lane, labels, state.wait(lane))
     }
     this.#metrics.bufferedBytes.set(state.lanes.bufferedBytes)
     this.#metrics.recordsInFlight.set(state.books.inFlight)
     this.#metrics.givenUp.set(state.books.givenUp)
     this.#metrics.stoppedLanes.set([...state.lanes].filter(({ stopReason }) => stopReason).length)
     for (const [sink, loads] of state.loads) this.#metrics.loadsInFlight.set({ sink }, loads)
+  }
+
+  #waits(lane: Lane, labels: PartitionLabels, { reason, since }: LaneWait): void {
+    const before = this.#waitReasons.get(lane)
+    // One series a lane: what it waited for before is over.
+    if (before !== undefined && before !== reason) this.#metrics.waiting.remove({ ...labels, reason: before })
+    this.#waitReasons.set(lane, reason)
+    this.#metrics.waiting.set({ ...labels, reason }, (performance.now() - since) / 1000)
   }
 
   #labels({ topic, partition, route }: Lane): PartitionLabels {

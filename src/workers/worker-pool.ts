@@ -19,6 +19,8 @@ export class WorkerPool {
   readonly #pool: Piscina
   readonly #deadLetters: DeadLetterStore | undefined
   readonly #ports = new Set<MessagePort>()
+  /** The partitions of each request for dead letters that is not answered yet. */
+  readonly #storing = new Set<ReadonlySet<string>>()
 
   /** `onError` hears of a worker that died with no task under way. */
   constructor(
@@ -59,6 +61,11 @@ export class WorkerPool {
     return (await this.#pool.run(task, { transferList: parts.flatMap(({ slabs }) => [...slabs]) })) as LoadResult
   }
 
+  /** True while dead letters of the partition wait for their topic. */
+  storing({ topic, partition }: { readonly topic: string; readonly partition: number }): boolean {
+    return [...this.#storing].some((partitions) => partitions.has(`${topic}/${partition}`))
+  }
+
   /**
    * Closes every worker's sink, then the threads. Only when no task is under way: piscina's own close is no drain.
    * A worker that does not answer within `timeoutMs` is ended all the same.
@@ -85,11 +92,15 @@ export class WorkerPool {
 
   async #store({ id, letters }: WorkerRequest): Promise<WorkerReply> {
     if (this.#deadLetters === undefined) return { id, result: 'refused' }
+    const partitions = new Set(letters.map(({ topic, partition }) => `${topic}/${partition}`))
+    this.#storing.add(partitions)
     try {
       await this.#deadLetters.store(letters)
       return { id, result: 'stored' }
     } catch (error) {
       return { id, result: 'failed', error: describeError(error) }
+    } finally {
+      this.#storing.delete(partitions)
     }
   }
 }

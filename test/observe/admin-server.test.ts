@@ -5,11 +5,11 @@ import { ConfigError } from '../../src/errors.ts'
 import { AdminServer } from '../../src/observe/admin-server.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 
-const health = { alive: true, group: false }
+const health: { stalls: string[]; unready: string[] } = { stalls: [], unready: ['the group is not joined yet'] }
 const metrics = createMetrics()
 const server = new AdminServer(metrics.registry, {
-  live: () => health.alive,
-  ready: () => health.group,
+  stalls: () => health.stalls,
+  unready: () => health.unready,
   status: () => ({ lanes: [] }),
 })
 let port = 0
@@ -58,9 +58,11 @@ describe('AdminServer', () => {
 
   test('the probes follow the health', async () => {
     assert.deepEqual([(await ask('/live')).status, (await ask('/ready')).status], [200, 503])
-    health.alive = false
-    health.group = true
+    assert.match((await ask('/ready')).body, /^not ready\nthe group is not joined yet\n$/)
+    health.stalls = ['Kafka is not polled any more']
+    health.unready = []
     assert.deepEqual([(await ask('/live')).status, (await ask('/ready')).status], [503, 200])
+    assert.match((await ask('/live')).body, /^not live\nKafka is not polled any more\n$/)
   })
 
   test('the status is JSON', async () => {
@@ -75,7 +77,7 @@ describe('AdminServer', () => {
   })
 
   test('a port that is taken is a problem of the configuration', async () => {
-    const second = new AdminServer(metrics.registry, { live: () => true, ready: () => true, status: () => null })
+    const second = new AdminServer(metrics.registry, { stalls: () => [], unready: () => [], status: () => null })
     await assert.rejects(second.listen('127.0.0.1', port), (error: unknown) => {
       assert.ok(error instanceof ConfigError)
       assert.deepEqual(
@@ -90,6 +92,7 @@ describe('AdminServer', () => {
     const labels = { topic: 'gone', partition: '1', route: 'r', sink: 's' }
     metrics.rowsWritten.inc(labels)
     metrics.lag.set(labels, 5)
+    metrics.waiting.set({ ...labels, reason: 'sink' }, 5)
     metrics.forget(labels)
     assert.doesNotMatch((await ask('/metrics')).body, /topic="gone"/)
   })

@@ -83,10 +83,14 @@ export class Daemon {
     }
   }
 
+  /** Where its metrics are; other pages of its admin port lie beside them. */
+  async adminUrl(): Promise<string> {
+    return ((await this.logged('admin port open')) as unknown as { url: string }).url
+  }
+
   /** The sum of a metric's series, as /metrics tells it now; 0 while there are none. */
   async metric(name: string): Promise<number> {
-    const { url } = (await this.logged('admin port open')) as unknown as { url: string }
-    const text = await (await fetch(url)).text()
+    const text = await (await fetch(await this.adminUrl())).text()
     const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].map(([, value]) =>
       Number(value),
     )
