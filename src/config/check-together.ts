@@ -106,6 +106,7 @@ function checkRoutes({ routes = [], sinks = {} }: Draft<Config>, problems: Probl
       const there = meant(sink, Object.keys(sinks), 'there are')
       problems.add(sinkPlace, `there is no sink ${problems.shown(sinkPlace, sink)}${there || '; add it under `sinks`'}`)
     }
+    checkTable(routes[at]!, ['routes', at], problems)
     if (name === undefined) return
     const namePlace = ['routes', at, 'name']
     const first = names.get(name)
@@ -116,6 +117,22 @@ function checkRoutes({ routes = [], sinks = {} }: Draft<Config>, problems: Probl
         `${problems.shown(namePlace, name)} is the name of routes[${first}] already; give one another \`name\``,
       )
   })
+}
+
+function checkTable({ table = {}, metadata }: Draft<RouteConfig>, place: Place, problems: Problems): void {
+  const { mode, keys, deletes } = table
+  const at = (name: string): Place => [...place, 'table', name]
+  if (mode === 'upsert') {
+    if (keys?.length === 0) problems.add(at('keys'), 'is missing: list the columns that name a row')
+    // What is older than a row must not overwrite it, and only the offset tells.
+    if (metadata !== undefined && !metadata.includes('offset')) {
+      problems.add([...place, 'metadata'], 'must list `offset`: `table.mode: upsert` tells newer from older by it')
+    }
+  } else if (mode === 'append') {
+    const message = 'has no effect with `table.mode: append`; set it to `upsert`, or remove this'
+    if (keys !== undefined && keys.length > 0) problems.add(at('keys'), message)
+    if (deletes === true) problems.add(at('deletes'), message)
+  }
 }
 
 function checkDeadLetters({ routes = [], deadLetters }: Draft<Config>, problems: Problems): void {

@@ -73,11 +73,19 @@ function readText(path: string): string {
 
 function readRoutes(routes: unknown, context: SectionContext): Draft<RouteConfig>[] {
   return ((routes ?? []) as unknown[]).map((route, at) => {
-    const read = readSection(routeSchema, route, ['routes', at], context) as Draft<RouteConfig>
+    const read = readSection(routeSchema, withTableSection(route), ['routes', at], context) as Draft<RouteConfig>
     const message = read.decode?.message?.replace(/^\./, '')
-    const table = read.table ?? (message === undefined ? undefined : snakeCase(message.split('.').at(-1)!))
-    return { ...read, name: read.name ?? table, table, decode: { ...read.decode, message } }
+    const name = read.table?.name ?? (message === undefined ? undefined : snakeCase(message.split('.').at(-1)!))
+    const table = { ...read.table, name }
+    return { ...read, name: read.name ?? name, table, decode: { ...read.decode, message } }
   })
+}
+
+/** A route's table may be written as its name alone. */
+function withTableSection(route: unknown): unknown {
+  const { table } = (route ?? {}) as { table?: unknown }
+  const isName = ['string', 'number', 'boolean'].includes(typeof table)
+  return isName ? { ...(route as object), table: { name: table } } : route
 }
 
 /** `SensorReading` -> `sensor_reading`, `HTTPLogV2` -> `http_log_v2` */

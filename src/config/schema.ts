@@ -1,3 +1,4 @@
+import type { TableRules } from '../decode/columns.ts'
 import type { SinkOption } from '../sinks/sink.ts'
 import type { Property } from './formats.ts'
 import { brokerFault, messageNameFault, topicFault, topicNameFault } from './value-faults.ts'
@@ -50,10 +51,14 @@ export interface RouteConfig {
   readonly decode: RouteDecode
   /** A key of `Config.sinks`. */
   readonly sink: string
-  readonly table: string
+  readonly table: TableConfig
   readonly metadata: readonly ('topic' | 'partition' | 'offset' | 'timestamp' | 'key')[]
   /** Absent: all. Names or paths of fields, and the names that they are to have. */
   readonly columns?: readonly (string | { readonly from: string; readonly as: string })[]
+}
+
+export interface TableConfig extends TableRules {
+  readonly name: string
 }
 
 export interface RouteDecode {
@@ -322,9 +327,34 @@ export const routeSchema: Section = {
     required: 'name one of the `sinks`',
   },
   table: {
-    doc: 'The table in the sink. The last part of the message in snake_case without it.',
-    format: 'text',
-    default: undefined,
+    name: {
+      doc: 'The table in the sink; `table: readings` is short for `table: { name: readings }`. The last part of the message in snake_case without it.',
+      format: 'text',
+      default: undefined,
+    },
+    create: { doc: 'Whether the table is created when it is absent.', format: 'flag', default: true },
+    evolve: {
+      doc: 'What becomes of a field that the table has no column for: `add` adds one that may be null, `refuse` stops the route until somebody did. Nothing else of a table is ever changed.',
+      format: 'oneOf',
+      choices: ['add', 'refuse'],
+      default: 'add',
+    },
+    mode: {
+      doc: 'What a record is: `append` makes each a row, `upsert` keeps the latest record of each key. Not every sink can upsert.',
+      format: 'oneOf',
+      choices: ['append', 'upsert'],
+      default: 'append',
+    },
+    keys: {
+      doc: 'The columns that name a row, with mode `upsert`, which needs `offset` in `metadata` too.',
+      format: 'textList',
+      default: [],
+    },
+    deletes: {
+      doc: 'Whether a record without a value deletes the row of its key, with mode `upsert`.',
+      format: 'flag',
+      default: false,
+    },
   },
   metadata: {
     doc: "What to store of the record beside the message's fields, each in a column of its own.",

@@ -33,11 +33,29 @@ export interface ColumnSchema {
   readonly nullable: boolean
 }
 
+/** What a route wants of its table beside columns: the rest of its `table` section. */
+export interface TableRules {
+  /** Whether an absent table is created. */
+  readonly create: boolean
+  /** What becomes of a field that the table has no column for: it is added, or the route is refused. */
+  readonly evolve: 'add' | 'refuse'
+  /** Each record a row, or each key a row that holds its latest record. */
+  readonly mode: 'append' | 'upsert'
+  /** Columns that name a row, with mode upsert; empty otherwise. */
+  readonly keys: readonly string[]
+  /** Whether a record without a value deletes the row of its key. */
+  readonly deletes: boolean
+}
+
 /** The table that a route writes to. Only additive changes are ever made to it. */
 export interface TableSchema {
   readonly name: string
   readonly columns: readonly ColumnSchema[]
+  readonly rules: TableRules
 }
+
+/** What holds for a route that says nothing of its table but the name. */
+export const appendRules: TableRules = { create: true, evolve: 'add', mode: 'append', keys: [], deletes: false }
 
 /** Fixed-width values, by column type. */
 export type FixedValues =

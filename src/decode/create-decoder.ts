@@ -1,4 +1,5 @@
 import type { ColumnChoice } from './column-choice.ts'
+import type { TableRules } from './columns.ts'
 import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
 import { createReferenceDecoder, type TombstoneRule } from './reference-decoder.ts'
@@ -35,7 +36,7 @@ export interface RouteDecode {
  */
 export async function createDecoder(
   decode: RouteDecode,
-  table: string,
+  table: { readonly name: string } & TableRules,
   metadata: readonly Metadata[] = [],
   columns?: readonly ColumnChoice[],
 ): Promise<Decoder> {
@@ -45,5 +46,6 @@ export async function createDecoder(
   const forms = { enums, timestamps, lists, flattenDepth, metadata }
   const plan = planTable(type, columns === undefined ? forms : { ...forms, columns })
   const create = decoder === 'compiled' ? createCompiledDecoder : createReferenceDecoder
-  return create(plan, { tableName: table, tombstones })
+  const { name: tableName, ...tableRules } = table
+  return create(plan, { tableName, tableRules, tombstones })
 }

@@ -67,10 +67,10 @@ class CompiledDecoder implements Decoder {
   /** Made at the first bad record. */
   #explaining: ReferenceRows | undefined
 
-  constructor(plan: TablePlan, { tableName, tombstones = 'skip' }: DecoderOptions) {
+  constructor(plan: TablePlan, { tableName, tableRules, tombstones = 'skip' }: DecoderOptions) {
     const shapes = new WireShapes()
     const compiled = decoderSource(plan, shapes)
-    this.table = tableSchema(plan, tableName)
+    this.table = tableSchema(plan, tableName, tableRules)
     this.#plan = plan
     this.#tombstonesAreBad = tombstones === 'deadLetter'
     this.#ranged = rangedColumns(plan, compiled, shapes)

@@ -1,5 +1,5 @@
 import type { SlabView } from '../kafka/slab.ts'
-import type { TableSchema } from './columns.ts'
+import type { TableRules, TableSchema } from './columns.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
 import { describeFault, ReferenceRows } from './reference-rows.ts'
 import { type TablePlan, tableSchema } from './table-plan.ts'
@@ -9,6 +9,7 @@ export type TombstoneRule = 'skip' | 'deadLetter'
 
 export interface DecoderOptions {
   readonly tableName: string
+  readonly tableRules?: TableRules | undefined
   readonly tombstones?: TombstoneRule
 }
 
@@ -25,8 +26,8 @@ class ReferenceDecoder implements Decoder {
   readonly #tombstones: TombstoneRule
   readonly #rows: ReferenceRows
 
-  constructor(plan: TablePlan, { tableName, tombstones = 'skip' }: DecoderOptions) {
-    this.table = tableSchema(plan, tableName)
+  constructor(plan: TablePlan, { tableName, tableRules, tombstones = 'skip' }: DecoderOptions) {
+    this.table = tableSchema(plan, tableName, tableRules)
     this.#tombstones = tombstones
     this.#rows = new ReferenceRows(plan)
   }

@@ -1,7 +1,8 @@
 import protobuf from 'protobufjs'
 import { SchemaError } from '../errors.ts'
 import { chooseColumns, type Chosen, type ColumnChoice } from './column-choice.ts'
-import type { ColumnSchema, ColumnType, ItemType, TableSchema } from './columns.ts'
+import { appendRules } from './columns.ts'
+import type { ColumnSchema, ColumnType, ItemType, TableRules, TableSchema } from './columns.ts'
 import { columnNameOf, hasPresence } from './reflection.ts'
 import { fieldOf, isNullValue, wellKnown } from './well-known.ts'
 
@@ -115,8 +116,12 @@ export function planTable(type: protobuf.Type, options: PlanOptions = {}): Table
 }
 
 /** The plan's columns as a sink sees them. */
-export function tableSchema(plan: TablePlan, tableName: string): TableSchema {
-  return { name: tableName, columns: plan.columns.map(({ name, type, nullable }) => ({ name, type, nullable })) }
+export function tableSchema(plan: TablePlan, name: string, rules: TableRules = appendRules): TableSchema {
+  return {
+    name,
+    columns: plan.columns.map((column) => ({ name: column.name, type: column.type, nullable: column.nullable })),
+    rules,
+  }
 }
 
 const metadataColumns: Readonly<Record<Metadata, ColumnSchema>> = {

@@ -21,11 +21,10 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
         format: String,
         default: null,
       },
-      createTable: { doc: 'Make an absent table, and add columns that it lacks.', format: Boolean, default: true },
     },
     create: async (options, { group }) => {
       const { DuckDbSink } = await import('./duckdb/duckdb-sink.ts')
-      return new DuckDbSink(options['path'] as string, options['createTable'] as boolean, group)
+      return new DuckDbSink(options['path'] as string, group)
     },
   },
 }

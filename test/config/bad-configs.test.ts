@@ -285,6 +285,24 @@ const cases: { edit?: readonly [from: string, to: string]; env?: Environment; pr
     ],
     problems: ['routes[0] (line 5): must be a section: keys such as `name: ...`'],
   },
+  {
+    edit: ['sink: warehouse', 'sink: warehouse\n    table: 7'],
+    problems: ['routes[0].table.name (line 8): must be text: put it in quotes'],
+  },
+  {
+    edit: ['sink: warehouse', 'sink: warehouse\n    table: { name: a, mode: upsert }'],
+    problems: [
+      'routes[0].metadata (line 5): must list `offset`: `table.mode: upsert` tells newer from older by it',
+      'routes[0].table.keys (line 8): is missing: list the columns that name a row',
+    ],
+  },
+  {
+    edit: ['sink: warehouse', 'sink: warehouse\n    table: { keys: device_id, deletes: true }'],
+    problems: [
+      'routes[0].table.keys (line 8): has no effect with `table.mode: append`; set it to `upsert`, or remove this',
+      'routes[0].table.deletes (line 8): has no effect with `table.mode: append`; set it to `upsert`, or remove this',
+    ],
+  },
   { edit: ['routes:\n  -', 'routes:\n   '], problems: ['routes (line 4): must be a list: begin each item with `- `'] },
   {
     edit: ['type: duckdb', 'type: dukcdb'],

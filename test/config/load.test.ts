@@ -38,7 +38,7 @@ test('what is not set has its default', () => {
           decoder: 'compiled',
         },
         sink: 'warehouse',
-        table: 'reading',
+        table: { name: 'reading', create: true, evolve: 'add', mode: 'append', keys: [], deletes: false },
         metadata: [],
       },
     ],
@@ -57,6 +57,14 @@ test('what is not set has its default', () => {
 test('a section, a key and a file of which all is commented out count as not set', () => {
   assert.deepEqual(parseSample(`${sampleText}batch:\n  # maxBytes: 1MiB\nworkers:\ndeadLetters:\n`), parseSample())
   assert.match(problemsOf('# nothing yet\n').join('\n'), /kafka\.brokers: is missing/)
+})
+
+test('a table may be a section, of which its name alone is the short form', () => {
+  const tables = ['table: readings', 'table: { name: readings, evolve: refuse }'].map(
+    (table) => parseSample(sampleText.replace('sink: warehouse', `sink: warehouse\n    ${table}`)).routes[0]?.table,
+  )
+  const readings = { name: 'readings', create: true, evolve: 'add', mode: 'append', keys: [], deletes: false }
+  assert.deepEqual(tables, [readings, { ...readings, evolve: 'refuse' }])
 })
 
 test('the configuration is frozen to its depths', () => {
@@ -171,7 +179,7 @@ const names: readonly { message: string; table: string }[] = [
 for (const { message, table } of names) {
   test(`a route of ${message} writes to ${table} and is named for it`, () => {
     const [route] = parseSample(sampleText.replace('v1.Reading', message)).routes
-    assert.equal(route?.table, table)
+    assert.equal(route?.table.name, table)
     assert.equal(route?.name, table)
     assert.equal(route?.decode.message, message.replace(/^\./, ''))
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { appendRules } from '../../src/decode/columns.ts'
 import type { RecordFaultCode } from '../../src/decode/record-fault.ts'
 import { createDecoder } from '../../src/decode/create-decoder.ts'
 import { packSlab, SlabView } from '../../src/kafka/slab.ts'
@@ -291,7 +292,7 @@ test('columns outlive the slab they came from', () => {
 
 test('a route becomes a decoder with its table', async () => {
   const route = { format: 'protobuf', files: ['proto/telemetry.proto'], message: 'telemetry.v1.Reading' } as const
-  const decoder = await createDecoder({ ...route, flattenDepth: 0 }, 'readings', ['offset'])
+  const decoder = await createDecoder({ ...route, flattenDepth: 0 }, { name: 'readings', ...appendRules }, ['offset'])
   assert.equal(decoder.table.name, 'readings')
   assert.deepEqual(decoder.table.columns.slice(-2), [
     { name: 'location', type: 'json', nullable: true },

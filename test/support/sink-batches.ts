@@ -1,3 +1,4 @@
+import { appendRules } from '../../src/decode/columns.ts'
 import type { Batch, Column, ColumnSchema, TableSchema } from '../../src/decode/columns.ts'
 
 /** Rows of a contract test say where they come from: a row that is there twice shows. No unique key would hide it. */
@@ -8,6 +9,7 @@ export const contractTable: TableSchema = {
     { name: 'from_offset', type: 'int64', nullable: false },
     { name: 'word', type: 'string', nullable: true },
   ],
+  rules: appendRules,
 }
 
 export interface BatchPlace {
@@ -50,7 +52,11 @@ export function valuesBatch(column: ColumnSchema, values: Column, rowCount: numb
   const at = Array.from({ length: rowCount }, (_, offset) => offset)
   return {
     ...{ route: 'r', topic: 't', partition: 0, epoch, base: 0, next: rowCount },
-    table: { name: `values_${column.type}`, columns: [{ name: 'place', type: 'int64', nullable: false }, column] },
+    table: {
+      name: `values_${column.type}`,
+      columns: [{ name: 'place', type: 'int64', nullable: false }, column],
+      rules: appendRules,
+    },
     rowCount,
     offsets: Float64Array.from(at),
     columns: [fixed(BigInt64Array.from(at, BigInt)), values],

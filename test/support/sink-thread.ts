@@ -13,7 +13,7 @@ parentPort!.on('message', (path: string) => {
   if (task.kind === 'race') race(new Int32Array(task.started), task.racers, path)
 })
 if (task.kind === 'open') {
-  await new DuckDbSink(task.path, true, 'g').open()
+  await new DuckDbSink(task.path, 'g').open()
   parentPort!.postMessage('open')
 }
 

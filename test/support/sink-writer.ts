@@ -9,7 +9,7 @@ export type WriterSaid = { readonly next: number } | { readonly error: string; r
  * A process that writes batches to a DuckDB file, from where it stands, until it is killed or a write fails. Arguments: the
  * file, the rows of a batch.
  */
-const sink = new DuckDbSink(process.argv[2]!, true, 'g')
+const sink = new DuckDbSink(process.argv[2]!, 'g')
 const rows = Number(process.argv[3])
 await sink.open()
 await sink.evolve(contractTable)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
+import { appendRules } from '../../src/decode/columns.ts'
 import { createDecoder } from '../../src/decode/create-decoder.ts'
 import type { Decoder } from '../../src/decode/decoder.ts'
 import { loadMessageType } from '../../src/decode/schema-source.ts'
@@ -28,7 +29,7 @@ before(async () => {
       flattenDepth: 3,
       tombstones: 'skip',
     },
-    'readings',
+    { name: 'readings', ...appendRules },
     [],
   )
   const type = await loadMessageType({ files, message: readingMessage })

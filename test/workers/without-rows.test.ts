@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hasValue } from '../../src/decode/columns.ts'
+import { appendRules, hasValue } from '../../src/decode/columns.ts'
 import type { Batch, ItemColumn } from '../../src/decode/columns.ts'
 import { withoutRows } from '../../src/workers/without-rows.ts'
 
@@ -14,6 +14,7 @@ const batch: Batch = {
   epoch: 1,
   table: {
     name: 'x',
+    rules: appendRules,
     columns: [
       { name: 'number', type: 'int64', nullable: true },
       { name: 'word', type: 'string', nullable: false },

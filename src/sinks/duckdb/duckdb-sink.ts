@@ -30,7 +30,6 @@ interface Applying {
  */
 export class DuckDbSink implements Sink {
   readonly #path: string
-  readonly #mayChange: boolean
   readonly #group: string
   readonly #tables = new Map<string, DuckDbTable>()
   readonly #schemas = new Map<string, TableSchema>()
@@ -39,9 +38,8 @@ export class DuckDbSink implements Sink {
   /** Calls run one after the other: they share a connection, and a transaction belongs to one. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(path: string, mayChange: boolean, group: string) {
+  constructor(path: string, group: string) {
     this.#path = path
-    this.#mayChange = mayChange
     this.#group = group
   }
 
@@ -55,7 +53,7 @@ export class DuckDbSink implements Sink {
   evolve(table: TableSchema): Promise<void> {
     return this.#alone(async () => {
       const { connection } = await this.#opened()
-      const ready = await DuckDbTable.open(connection, table, this.#mayChange).catch((error: unknown) => {
+      const ready = await DuckDbTable.open(connection, table).catch((error: unknown) => {
         throw translated(error, this.#path)
       })
       this.#tables.set(table.name, ready)
@@ -192,7 +190,7 @@ export class DuckDbSink implements Sink {
       const positions = new DuckDbPositions(connection, this.#group)
       await positions.prepare()
       for (const schema of this.#schemas.values()) {
-        this.#tables.set(schema.name, await DuckDbTable.open(connection, schema, this.#mayChange))
+        this.#tables.set(schema.name, await DuckDbTable.open(connection, schema))
       }
       this.#database = { instance, connection, positions }
       return this.#database

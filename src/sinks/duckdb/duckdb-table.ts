@@ -31,13 +31,20 @@ export class DuckDbTable {
   }
 
   /** Makes the table when absent and adds what it lacks, if that is allowed. Rejects with SinkRefusedError with every mismatch. */
-  static async open(connection: DuckDBConnection, schema: TableSchema, mayChange: boolean): Promise<DuckDbTable> {
+  static async open(connection: DuckDBConnection, schema: TableSchema): Promise<DuckDbTable> {
+    const { create, evolve, mode } = schema.rules
+    if (mode === 'upsert') {
+      const cure = 'set table.mode: append and take the latest rows in a view, or write to postgres'
+      throw new SinkRefusedError(`table ${schema.name}: this sink has no upsert mode; ${cure}`)
+    }
     const present = await readColumns(connection, schema.name)
     const missing = schema.columns.filter(({ name }) => !present.some((each) => sameName(each.name, name)))
     const mismatches = present.flatMap((column) => mismatch(column, schema))
-    if (missing.length > 0 && !mayChange) {
+    if (present.length === 0 && !create) {
+      mismatches.push('does not exist, and table.create is false')
+    } else if (present.length > 0 && missing.length > 0 && evolve === 'refuse') {
       const names = missing.map(({ name, type }) => `${name} ${duckDbType(type).sql}`).join(', ')
-      mismatches.push(present.length === 0 ? 'does not exist' : `lacks ${names}`)
+      mismatches.push(`lacks ${names}, and table.evolve is \`refuse\``)
     }
     if (mismatches.length > 0) {
       throw new SinkRefusedError(

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { appendRules } from '../../../src/decode/columns.ts'
 import type { Column, ColumnType } from '../../../src/decode/columns.ts'
 import { SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
@@ -23,7 +24,7 @@ describeSinkContract('DuckDbSink', () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-duckdb-'))
   const path = join(folder, 'contract.duckdb')
   return Promise.resolve({
-    sink: (group) => Promise.resolve(new DuckDbSink(path, true, group)),
+    sink: (group) => Promise.resolve(new DuckDbSink(path, group)),
     rows: async () => {
       const rows = await queryDuckDb(path, `select from_partition || '/' || from_offset as place from contract`)
       return rows.map(({ place }) => place as string)
@@ -42,8 +43,8 @@ describe('DuckDbSink', () => {
 
   const newPath = () => join(folder, `${++files}.duckdb`)
 
-  async function claimedSink(path: string, mayChange = true) {
-    const sink = new DuckDbSink(path, mayChange, 'g')
+  async function claimedSink(path: string) {
+    const sink = new DuckDbSink(path, 'g')
     await sink.open()
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
     return { sink, epoch: claimed!.epoch }
@@ -229,8 +230,19 @@ describe('DuckDbSink', () => {
   })
 
   test('a table is not touched where that is not allowed', async () => {
-    const { sink } = await claimedSink(newPath(), false)
-    await assert.rejects(sink.evolve(contractTable), /table contract: does not exist/)
+    const path = newPath()
+    const { sink } = await claimedSink(path)
+    const kept = { ...contractTable, rules: { ...appendRules, create: false, evolve: 'refuse' as const } }
+    await assert.rejects(sink.evolve(kept), /table contract: does not exist, and table.create is false/)
+    await sink.evolve({ ...contractTable, columns: contractTable.columns.slice(0, 2) })
+    await assert.rejects(sink.evolve(kept), /lacks word VARCHAR, and table.evolve is `refuse`/)
+    await sink.close()
+  })
+
+  test('upserts are refused, with what to do instead', async () => {
+    const { sink } = await claimedSink(newPath())
+    const rules = { ...appendRules, mode: 'upsert' as const, keys: ['word'] }
+    await assert.rejects(sink.evolve({ ...contractTable, rules }), /set table\.mode: append/)
     await sink.close()
   })
 
@@ -257,7 +269,7 @@ describe('DuckDbSink', () => {
 
   /** The position that the next opener is given, which must be that of the rows. */
   async function positionAfter(path: string): Promise<number> {
-    const sink = new DuckDbSink(path, true, 'g')
+    const sink = new DuckDbSink(path, 'g')
     await sink.open()
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
     await sink.close()
@@ -281,7 +293,7 @@ describe('DuckDbSink', () => {
         assert.ok(!('error' in said), JSON.stringify(said))
         acknowledged = said.next
       }
-      const lateComer = new DuckDbSink(path, true, 'g')
+      const lateComer = new DuckDbSink(path, 'g')
       await assert.rejects(lateComer.open(), new RegExp(`open in process ${writer.pid} already`))
       await lateComer.close()
       const exit = once(writer, 'exit')
@@ -311,7 +323,7 @@ describe('DuckDbSink', () => {
     const workerData: ThreadTask = { kind: 'open', path }
     const thread = new Worker(new URL('../../support/sink-thread.js', import.meta.url), { workerData })
     await once(thread, 'message')
-    const second = new DuckDbSink(path, true, 'g')
+    const second = new DuckDbSink(path, 'g')
     await assert.rejects(second.open(), /open in this very process already/)
     await second.close()
     await thread.terminate()
