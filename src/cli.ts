@@ -8,6 +8,9 @@ import { endNow, exitCodeOf, exitCodes } from './shutdown.ts'
 const packageFile = readFileSync(new URL('package.json', packageRoot), 'utf8')
 const { version } = JSON.parse(packageFile) as { version: string }
 
+/** For an output that is no terminal. */
+const lineWidth = 160
+
 const program = new Command('millrace')
   .description('Carries protobuf telemetry from Kafka into databases: fast, every record exactly once.')
   .version(version)
@@ -38,6 +41,19 @@ program
     finish(async () => {
       const { lanes } = await import('./commands/lanes.ts')
       return lanes({ config: options.config, url: options.url }, (line) => console.log(line))
+    }),
+  )
+
+program
+  .command('plan')
+  .description('read the newest records without group or commit, and show the rows and the table they would become')
+  .requiredOption('--config <file>', 'YAML or JSON, see docs/CONFIG.md')
+  .option('--records <number>', 'so many of each route', parsePositive, 10)
+  .option('--topic <name>', 'only this topic')
+  .action(({ config, records, topic }: { config: string; records: number; topic?: string }) =>
+    finish(async () => {
+      const options = { records, topic, width: process.stdout.columns ?? lineWidth }
+      return (await import('./commands/plan.ts')).plan(config, options, (line) => console.log(line))
     }),
   )
 

@@ -4,7 +4,7 @@ import { ConfigError, messageChain, SinkRefusedError } from './errors.ts'
 import { producerSettings } from './kafka/client-settings.ts'
 import { DeadLetterTopic } from './kafka/dead-letters.ts'
 import type { Topics } from './kafka/topic-directory.ts'
-import { isPattern, matchesTopic, routeOfTopic } from './routing.ts'
+import { namedAndMatched, routeOfTopic } from './routing.ts'
 import { sinkCatalog } from './sinks/sink-catalog.ts'
 import type { SinkKind } from './sinks/sink.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
@@ -16,9 +16,7 @@ import { WorkerPool } from './workers/worker-pool.ts'
 export async function countPartitions({ routes }: Config, topics: Topics, timeoutMs: number): Promise<number> {
   const there = await topics.list(timeoutMs)
   const wanted = routes.flatMap((route) => route.topics)
-  const named = wanted.filter((topic) => !isPattern(topic))
-  const matched = there.filter((topic) => wanted.some((each) => isPattern(each) && matchesTopic(each, topic)))
-  const all = [...new Set([...named, ...matched])]
+  const all = namedAndMatched(wanted, there)
   for (const name of all) routeOfTopic(routes, name)
   const described = await topics.describe(all)
   return described.reduce((sum, { partitions }) => sum + partitions, 0)

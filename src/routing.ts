@@ -20,3 +20,10 @@ export const isPattern = (wanted: string): boolean => wanted.startsWith('^')
 
 export const matchesTopic = (wanted: string, topic: string): boolean =>
   isPattern(wanted) ? new RegExp(wanted).test(topic) : wanted === topic
+
+/** The topics that a route reads now: those it names, there or not, and those of `there` that its patterns match. */
+export function namedAndMatched(wanted: readonly string[], there: readonly string[]): string[] {
+  const named = wanted.filter((topic) => !isPattern(topic))
+  const matched = there.filter((topic) => wanted.some((each) => isPattern(each) && matchesTopic(each, topic)))
+  return [...new Set([...named, ...matched])]
+}

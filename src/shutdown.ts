@@ -10,7 +10,7 @@ import {
 /** The daemon's exit codes; 64 and above as in BSD's sysexits.h, so that supervisors can tell them apart. */
 export const exitCodes = {
   ok: 0,
-  /** A demo or check whose result is no. */
+  /** A demo, check or plan whose result is no. */
   failed: 1,
   /** Configuration, schema, rights: an operator must change something. */
   usage: 64,

@@ -155,6 +155,20 @@ export function packSlab(records: readonly RecordToPack[]): ArrayBuffer {
   return buffer
 }
 
+/** The last `count` records of slabs of one partition, or all where there are fewer, as one slab. */
+export function joinSlabs(slabs: readonly SlabView[], count: number): ArrayBuffer {
+  const records = slabs.flatMap((slab) =>
+    Array.from({ length: slab.count }, (_, index) => ({
+      offset: slab.offset(index),
+      timestamp: slab.timestamp(index),
+      key: slab.key(index),
+      value: slab.value(index),
+      headers: slab.headers(index),
+    })),
+  )
+  return packSlab(records.slice(-count))
+}
+
 const noHeaders = new Uint8Array(0)
 
 /** The slab's encoding of headers, in their order; names may repeat, as Kafka allows. */
