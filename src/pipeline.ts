@@ -30,7 +30,7 @@ import type { Metrics } from './observe/metrics.ts'
 import { Reporter } from './observe/reporter.ts'
 import { planMemory } from './memory-plan.ts'
 import type { MemoryPlan } from './memory-plan.ts'
-import { connectDeadLetters, countPartitions, countThreads, createPools } from './preflight.ts'
+import { connectDeadLetters, countPartitions, createPools, sizePools } from './preflight.ts'
 import { routeOfTopic } from './routing.ts'
 import type { WorkerPool } from './workers/worker-pool.ts'
 
@@ -40,6 +40,8 @@ const disconnectTimeoutMs = 10_000
 const fencedWaitMs = 5_000
 /** A poll that has not come back for this long means that the process hangs. */
 const pollSilenceMaxMs = 60_000
+/** A drained lane keeps so much for its last load, whatever its sink's loads may hold: the whole group waits for it. */
+const drainLimits = { maxBytes: 8 * 2 ** 20, maxRecords: 50_000 }
 
 export interface PipelineOptions {
   readonly config: Config
@@ -91,10 +93,9 @@ export class Pipeline implements Health {
     const opened: (() => Promise<void>)[] = [async () => topics.close()]
     try {
       const partitions = await countPartitions(config, topics, connectTimeoutMs)
-      const threads = countThreads(config)
-      const allThreads = [...threads.values()].reduce((sum, count) => sum + count, 0)
-      const memory = planMemory(config.memory.maxBytes, partitions, allThreads, config.batch.maxBytes)
-      log.info({ partitions, threads: Object.fromEntries(threads), memory }, 'memory divided')
+      const sizes = sizePools(config)
+      const memory = planMemory(config.memory.maxBytes, partitions, [...sizes.values()])
+      log.info({ partitions, pools: Object.fromEntries(sizes), memory }, 'memory divided')
       const consumer = new Consumer(consumerSettings(config.kafka, memory), {
         rebalance: (event) => {
           metrics.rebalances.inc({ kind: event.kind === 'revoke' && event.lost ? 'lost' : event.kind })
@@ -108,7 +109,7 @@ export class Pipeline implements Health {
       opened.push(() => consumer.disconnect(disconnectTimeoutMs))
       const deadLetters = await connectDeadLetters(config, topics, connectTimeoutMs)
       if (deadLetters) opened.push(() => deadLetters.disconnect(disconnectTimeoutMs))
-      const pools = createPools(config, threads, deadLetters, (sink, error) => report.workerDied(sink, error))
+      const pools = createPools(config, sizes, memory, deadLetters, (sink, error) => report.workerDied(sink, error))
       for (const pool of pools.values()) opened.push(() => pool.close(disconnectTimeoutMs))
       for (const pool of pools.values()) await pool.prepare()
       const reader = createReader(
@@ -142,7 +143,6 @@ export class Pipeline implements Health {
 
   private constructor(parts: Parts) {
     const { config, memory, consumer, reader, report } = parts
-    const limits = { ...config.batch, maxBytes: memory.loadBytesMax }
     this.#parts = parts
     this.#committer = new OffsetCommitter(
       (offsets) => consumer.commit(offsets),
@@ -151,7 +151,6 @@ export class Pipeline implements Health {
     )
     this.#dispatcher = new Dispatcher({
       lanes: this.lanes,
-      limits,
       runnerOf: (route) => this.#poolOf(route),
       waitMs: retryWaitMs,
       reviveError: ({ error }) => new WorkerError(error),
@@ -183,7 +182,7 @@ export class Pipeline implements Health {
       startAt: config.kafka.startAt,
       beginningOfLog,
       drainMs: config.rebalance.drainMs,
-      drainLimits: limits,
+      drainLimits: { ...drainLimits, ...config.batch },
       lanesBytesMax: memory.lanesBytes,
       backoffMs: (attempt) => backoffMs(attempt, 500, 30_000, Math.random()),
       events: {

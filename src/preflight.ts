@@ -4,10 +4,12 @@ import { ConfigError, messageChain, SinkRefusedError } from './errors.ts'
 import { producerSettings } from './kafka/client-settings.ts'
 import { DeadLetterTopic } from './kafka/dead-letters.ts'
 import type { Topics } from './kafka/topic-directory.ts'
+import type { MemoryPlan } from './memory-plan.ts'
 import { namedAndMatched, routeOfTopic } from './routing.ts'
 import { sinkCatalog } from './sinks/sink-catalog.ts'
 import type { SinkKind } from './sinks/sink.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
+import type { PoolSize } from './workers/worker-pool.ts'
 
 /**
  * How many partitions this member can be assigned at the most. Named topics must exist and have one route: a typo would
@@ -41,25 +43,32 @@ export async function connectDeadLetters(
   return deadLetters
 }
 
-/** How many threads each sink that a route uses gets, as the machine and the sink allow; by the sink's name. */
-export function countThreads(config: Config): Map<string, number> {
-  const wanted = config.workers === 'auto' ? availableParallelism() : config.workers
-  const used = Object.entries(config.sinks).filter(([name]) => config.routes.some(({ sink }) => sink === name))
-  return new Map(used.map(([name, { type }]) => [name, Math.min(wanted, kindOf(name, type).threadsMax)]))
+/** The pool of each sink that a route uses, as the machine and the sink allow; by the sink's name. */
+export function sizePools({ sinks, routes, workers, batch }: Config): Map<string, PoolSize> {
+  const wanted = workers === 'auto' ? availableParallelism() : workers
+  const used = Object.entries(sinks).filter(([name]) => routes.some(({ sink }) => sink === name))
+  return new Map(
+    used.map(([name, { type }]) => {
+      const { threadsMax, loadsAThread, load } = kindOf(name, type)
+      return [name, { threads: Math.min(wanted, threadsMax), loadsAThread, limits: { ...load, ...batch } }]
+    }),
+  )
 }
 
 /** One pool of threads a sink; by the sink's name. */
 export function createPools(
   config: Config,
-  threads: ReadonlyMap<string, number>,
+  sizes: ReadonlyMap<string, PoolSize>,
+  memory: MemoryPlan,
   deadLetters: DeadLetterTopic | undefined,
   onDeath: (sink: string, error: Error) => void,
 ): Map<string, WorkerPool> {
-  const pools = [...threads].map(([name, count]): [string, WorkerPool] => {
+  const pools = [...sizes].map(([name, size]): [string, WorkerPool] => {
     const { type, ...options } = config.sinks[name]!
     const routes = config.routes.filter(({ sink }) => sink === name)
     const setup = { group: config.kafka.group, sink: { name, type, options }, routes }
-    return [name, new WorkerPool(setup, count, deadLetters, (error) => onDeath(name, error))]
+    const limits = { ...size.limits, maxBytes: Math.min(size.limits.maxBytes, memory.loadBytesMax) }
+    return [name, new WorkerPool(setup, { ...size, limits }, deadLetters, (error) => onDeath(name, error))]
   })
   return new Map(pools)
 }

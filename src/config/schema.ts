@@ -20,7 +20,8 @@ export interface Config {
   /** Absent: there are none, and a record that cannot be written stops its partition. */
   readonly deadLetters?: { readonly topic: string }
   readonly workers: 'auto' | number
-  readonly batch: { readonly maxBytes: number; readonly maxRecords: number; readonly lingerMs: number }
+  /** A load's bounds; without them, those of its sink's kind. */
+  readonly batch: { readonly maxBytes?: number; readonly maxRecords?: number; readonly lingerMs: number }
   readonly memory: { readonly maxBytes: number }
   readonly commit: { readonly intervalMs: number }
   readonly rebalance: { readonly drainMs: number }
@@ -187,8 +188,18 @@ export const configSchema: Section = {
     default: 'auto',
   },
   batch: {
-    maxBytes: { doc: 'A load departs when it has so many bytes of records.', format: 'size', min: 1, default: '8MiB' },
-    maxRecords: { doc: 'A load departs when it has so many records.', format: 'integer', min: 1, default: 50_000 },
+    maxBytes: {
+      doc: 'A load departs when it has so many bytes of records. Without it what suits the sink: 8 MiB, 32 MiB for `duckdb`; less where `memory.maxBytes` needs it.',
+      format: 'size',
+      min: 1,
+      default: undefined,
+    },
+    maxRecords: {
+      doc: 'A load departs when it has so many records. Without it what suits the sink: 50,000, 250,000 for `duckdb`.',
+      format: 'integer',
+      min: 1,
+      default: undefined,
+    },
     lingerMs: {
       doc: 'A load departs when its oldest record has waited so long.',
       format: 'milliseconds',

@@ -7,9 +7,11 @@ import type { GateState } from './route-gate.ts'
 import { planLoad } from './scheduler.ts'
 import type { FlushReason, LoadLimits, PlannedLoad } from './scheduler.ts'
 
-/** The worker threads of a route's sink, as the dispatcher needs them. */
+/** The workers of a route's sink, as the dispatcher needs them. */
 export interface LoadRunner {
-  readonly threads: number
+  /** So many loads at once. */
+  readonly loadsMax: number
+  readonly limits: LoadLimits
   load(route: string, parts: readonly TaskPart[]): Promise<LoadResult>
 }
 
@@ -29,11 +31,10 @@ export interface DispatchEvents {
 
 /**
  * Takes loads from ready lanes to the workers and their outcomes back to the lanes. A sink gets at most as many loads at
- * once as it has threads, so nothing queues behind a slow one; what waits stays in its lane, within the lane's bound.
+ * once as its threads can have, so nothing queues behind a slow one; what waits stays in its lane, within the lane's bound.
  */
 export class Dispatcher {
   readonly #lanes: LaneSet
-  readonly #limits: LoadLimits
   readonly #runnerOf: (route: string) => LoadRunner
   readonly #events: DispatchEvents
   readonly #reviveError: (outcome: PartOutcome & { kind: 'retry' | 'stopped' }) => Error
@@ -45,14 +46,12 @@ export class Dispatcher {
 
   constructor(options: {
     lanes: LaneSet
-    limits: LoadLimits
     runnerOf: (route: string) => LoadRunner
     waitMs: (error: Error, attempt: number) => number
     reviveError: (outcome: PartOutcome & { kind: 'retry' | 'stopped' }) => Error
     events: DispatchEvents
   }) {
     this.#lanes = options.lanes
-    this.#limits = options.limits
     this.#runnerOf = options.runnerOf
     this.#waitMs = options.waitMs
     this.#reviveError = options.reviveError
@@ -69,10 +68,10 @@ export class Dispatcher {
     return this.#gates.get(route)?.probing ?? false
   }
 
-  /** True while every thread of the route's sink has a load. */
+  /** True while the route's sink has all the loads that it takes at once. */
   busy(route: string): boolean {
     const runner = this.#runnerOf(route)
-    return this.loadsInFlight(runner) >= runner.threads
+    return this.loadsInFlight(runner) >= runner.loadsMax
   }
 
   loadsInFlight(runner: LoadRunner): number {
@@ -99,7 +98,8 @@ export class Dispatcher {
     for (;;) {
       const now = performance.now()
       const ready = [...this.#lanes].filter((lane) => lane.ready)
-      const plan = planLoad(ready, this.#limits, now, (route) => this.busy(route) || this.#gate(route).blocked(now))
+      const limitsOf = (route: string) => this.#runnerOf(route).limits
+      const plan = planLoad(ready, limitsOf, now, (route) => this.busy(route) || this.#gate(route).blocked(now))
       if ('load' in plan) {
         this.#depart(plan.load)
         continue
@@ -113,16 +113,17 @@ export class Dispatcher {
 
   #depart({ route, reason, lanes }: PlannedLoad<Lane>): void {
     const runner = this.#runnerOf(route)
+    const { maxBytes, maxRecords } = runner.limits
     const taken: { lane: Lane; part: LanePart }[] = []
     let bytes = 0
     let records = 0
     for (const lane of lanes) {
-      const part = lane.take(Math.max(0, this.#limits.maxBytes - bytes), Math.max(0, this.#limits.maxRecords - records))
+      const part = lane.take(Math.max(0, maxBytes - bytes), Math.max(0, maxRecords - records))
       bytes += part.bytes
       records += part.records
       taken.push({ lane, part })
       this.#lanes.served(lane)
-      if (bytes >= this.#limits.maxBytes || records >= this.#limits.maxRecords) break
+      if (bytes >= maxBytes || records >= maxRecords) break
     }
     this.#loads.set(runner, this.loadsInFlight(runner) + 1)
     this.#gate(route).departed()

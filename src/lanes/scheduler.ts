@@ -30,13 +30,14 @@ export interface PlannedLoad<L> {
  */
 export function planLoad<L extends ReadyLane>(
   ready: readonly L[],
-  limits: LoadLimits,
+  limitsOf: (route: string) => LoadLimits,
   now: number,
   blocked: (route: string) => boolean,
 ): { load: PlannedLoad<L> } | { dueAt: number } {
   let dueAt = Infinity
   for (const [route, lanes] of byRoute(ready)) {
     if (blocked(route)) continue
+    const limits = limitsOf(route)
     const reason = flushReason(lanes, limits, now)
     if (reason !== undefined) return { load: { route, reason, lanes: enough(lanes, limits) } }
     dueAt = Math.min(dueAt, ...lanes.map(({ oldestAt }) => (oldestAt ?? Infinity) + limits.lingerMs))

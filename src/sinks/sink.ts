@@ -98,6 +98,13 @@ export interface SinkKind {
   readonly identity: SinkIdentity
   /** How many worker threads may have one open at once. duckdb: 1, because a second opener loses rows silently. */
   readonly threadsMax: number
+  /**
+   * How many loads a thread may have under way. More than one where the store works outside of our thread, which decodes the
+   * next load meanwhile; the writes of a sink then overlap, but never two of one lane.
+   */
+  readonly loadsAThread: number
+  /** What a load may hold where the configuration does not say: one with much to do for each commit wants large ones. */
+  readonly load: { readonly maxBytes: number; readonly maxRecords: number }
   /** Options under `sinks.<name>` beside `type`. */
   readonly options: Readonly<Record<string, SinkOption>>
   /** Loads the sink's code and makes one, not yet open. `group` is the consumer group: a reader of its own. */

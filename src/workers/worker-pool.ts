@@ -5,17 +5,26 @@ import type { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { describeError, WorkerError } from '../errors.ts'
 import type { DeadLetterStore } from '../kafka/dead-letters.ts'
+import type { LoadLimits } from '../lanes/scheduler.ts'
 import type { Claimed, SinkPartition } from '../sinks/sink.ts'
 import { closedReply, closeRequest } from './messages.ts'
 import type { LoadResult, Task, TaskPart, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
 import type { Answer } from './worker.ts'
+
+export interface PoolSize {
+  readonly threads: number
+  readonly loadsAThread: number
+  /** Of one load. */
+  readonly limits: LoadLimits
+}
 
 /**
  * The worker threads of one sink: a pool of its own, so that a slow sink keeps no thread from another. Loads are only
  * submitted when a thread is free (the caller counts them), so piscina's own queue stays short.
  */
 export class WorkerPool {
-  readonly threads: number
+  readonly limits: LoadLimits
+  readonly loadsMax: number
   readonly #pool: Piscina
   readonly #deadLetters: DeadLetterStore | undefined
   readonly #ports = new Set<MessagePort>()
@@ -25,11 +34,12 @@ export class WorkerPool {
   /** `onError` hears of a worker that died with no task under way. */
   constructor(
     setup: WorkerSetup,
-    threads: number,
+    { threads, loadsAThread, limits }: PoolSize,
     deadLetters: DeadLetterStore | undefined,
     onError: (error: Error) => void,
   ) {
-    this.threads = threads
+    this.limits = limits
+    this.loadsMax = threads * loadsAThread
     this.#deadLetters = deadLetters
     this.#pool = new Piscina({
       // The worker's file has the extension of this one: .ts while only compiled in memory, .js in dist.
@@ -38,7 +48,7 @@ export class WorkerPool {
       maxThreads: threads,
       // Piscina's default parks an idle worker in Atomics.wait: its sockets, timers and our port would stand still.
       atomics: 'disabled',
-      concurrentTasksPerWorker: 1,
+      concurrentTasksPerWorker: loadsAThread,
       workerData: setup,
     })
     this.#pool.on('error', onError)

@@ -114,8 +114,8 @@ const cases: { edit?: readonly [from: string, to: string]; env?: Environment; pr
     problems: ['batch.maxBytes (line 10): must be a size such as `8MiB` or a number of bytes, above 0, not `0`'],
   },
   {
-    edit: ['', 'memory: { maxBytes: 4MiB }\n'],
-    problems: ['batch.maxBytes: is 8388608 bytes, and must not be above memory.maxBytes, which is 4194304'],
+    edit: ['', 'memory: { maxBytes: 4MiB }\nbatch: { maxBytes: 8MiB }\n'],
+    problems: ['batch.maxBytes (line 11): is 8388608 bytes, and must not be above memory.maxBytes, which is 4194304'],
   },
   {
     edit: ['', 'memory: { maxBytes: 1kB }\nbatch: { maxBytes: 1kB }\n'],

@@ -44,7 +44,7 @@ test('what is not set has its default', () => {
     ],
     sinks: { warehouse: { type: 'duckdb', path: 'a.duckdb', memoryMax: 2 ** 30, threads: 2, readOnly: false } },
     workers: 'auto',
-    batch: { maxBytes: 8 * 2 ** 20, maxRecords: 50_000, lingerMs: 200 },
+    batch: { lingerMs: 200 },
     memory: { maxBytes: 512 * 2 ** 20 },
     commit: { intervalMs: 1000 },
     rebalance: { drainMs: 10_000 },
@@ -83,7 +83,7 @@ test('the configuration is frozen to its depths', () => {
 test('the environment wins over the file, and the file over the default', () => {
   const text = `${sampleText}batch: { maxRecords: 10, lingerMs: 20 }\n`
   const config = parseSample(text, { MILLRACE_BATCH_LINGER_MS: '30' })
-  assert.deepEqual(config.batch, { maxBytes: 8 * 2 ** 20, maxRecords: 10, lingerMs: 30 })
+  assert.deepEqual(config.batch, { maxRecords: 10, lingerMs: 30 })
 })
 
 test('what the file says does not matter when the environment sets another value', () => {

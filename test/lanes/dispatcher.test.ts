@@ -18,9 +18,10 @@ const refused = {
   stack: undefined,
 }
 
-/** A pool of one thread whose loads the test answers by hand, in the order they came. */
+/** A pool of one load at once whose loads the test answers by hand, in the order they came. */
 class HandRunner extends EventEmitter implements LoadRunner {
-  readonly threads = 1
+  readonly loadsMax = 1
+  readonly limits = limits
   readonly loads: {
     parts: readonly TaskPart[]
     end: (outcomes: PartOutcome[]) => void
@@ -48,7 +49,6 @@ function setUp(partitions: number) {
   const told = new EventEmitter()
   const dispatcher = new Dispatcher({
     lanes,
-    limits,
     runnerOf: () => runner,
     waitMs: () => 1,
     reviveError: ({ error }) => new WorkerError(error),
@@ -101,7 +101,7 @@ describe('Dispatcher', () => {
     assert.equal(books.written, 15)
   })
 
-  test('a sink gets no more loads than it has threads, and full lanes take turns', async () => {
+  test('a sink gets no more loads at once than its pool takes, and full lanes take turns', async () => {
     const { runner, all, push } = setUp(2)
     for (const lane of all) for (let at = 0; at < 300; at += 100) push(lane, at, at + 100)
     const served: number[] = []

@@ -55,7 +55,7 @@ describe('planLoad', () => {
   ]
   for (const { name, lanes, now, reason, taken } of cases) {
     test(name, () => {
-      const plan = planLoad(lanes, limits, now, never)
+      const plan = planLoad(lanes, () => limits, now, never)
       assert.ok('load' in plan)
       assert.deepEqual([plan.load.reason, plan.load.lanes.map((each) => each.name)], [reason, taken])
     })
@@ -63,16 +63,27 @@ describe('planLoad', () => {
 
   test('what is not due says when it will be', () => {
     const lanes = [lane('x', { oldestAt: 990 }), lane('y', { route: 'b', oldestAt: 980 })]
-    assert.deepEqual(planLoad(lanes, limits, 1000, never), { dueAt: 1030 })
+    assert.deepEqual(
+      planLoad(lanes, () => limits, 1000, never),
+      { dueAt: 1030 },
+    )
   })
 
   test('nothing ready is never due', () => {
-    assert.deepEqual(planLoad([], limits, 1000, never), { dueAt: Infinity })
+    assert.deepEqual(
+      planLoad([], () => limits, 1000, never),
+      { dueAt: Infinity },
+    )
   })
 
   test('a blocked route keeps no other from leaving', () => {
     const lanes = [lane('x', { oldestAt: 0 }), lane('y', { route: 'b', oldestAt: 0 })]
-    const plan = planLoad(lanes, limits, 1000, (route) => route === 'a')
+    const plan = planLoad(
+      lanes,
+      () => limits,
+      1000,
+      (route) => route === 'a',
+    )
     assert.ok('load' in plan)
     assert.equal(plan.load.route, 'b')
   })

@@ -18,6 +18,14 @@ interface Database {
   readonly positions: DuckDbPositions
 }
 
+/** What DuckDB may take of the machine. */
+export interface DuckDbSettings {
+  readonly memoryLimitBytes: number
+  readonly threads: number
+}
+
+const defaultSettings: DuckDbSettings = { memoryLimitBytes: 512 * 2 ** 20, threads: 1 }
+
 /** A batch that applies: its rows from `from` on are not in the table yet. */
 interface Applying {
   readonly batch: Batch
@@ -31,6 +39,7 @@ interface Applying {
 export class DuckDbSink implements Sink {
   readonly #path: string
   readonly #group: string
+  readonly #settings: DuckDbSettings
   readonly #tables = new Map<string, DuckDbTable>()
   readonly #schemas = new Map<string, TableSchema>()
   #lock: DuckDbLock | undefined
@@ -38,8 +47,9 @@ export class DuckDbSink implements Sink {
   /** Calls run one after the other: they share a connection, and a transaction belongs to one. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(path: string, group: string) {
+  constructor(path: string, group: string, settings: DuckDbSettings = defaultSettings) {
     this.#path = path
+    this.#settings = settings
     this.#group = group
   }
 
@@ -185,7 +195,7 @@ export class DuckDbSink implements Sink {
     if (this.#database) return this.#database
     if (this.#lock === undefined) throw new SinkRefusedError(`${this.#path} is closed`)
     try {
-      const instance = await DuckDBInstance.create(this.#path)
+      const instance = await DuckDBInstance.create(this.#path, duckDbConfig(this.#settings))
       const connection = await instance.connect()
       const positions = new DuckDbPositions(connection, this.#group)
       await positions.prepare()
@@ -210,6 +220,16 @@ async function eachAlone(batches: readonly Batch[], write: (batch: Batch) => Pro
   const acks: Ack[] = []
   for (const batch of batches) acks.push(...(await write(batch)))
   return acks
+}
+
+function duckDbConfig({ memoryLimitBytes, threads }: DuckDbSettings): Record<string, string> {
+  return {
+    memory_limit: `${memoryLimitBytes}B`,
+    threads: String(threads),
+    // Each checkpoint compresses the last row group of a table anew, so not after every 16 MiB, DuckDB's default. After a
+    // kill so much is read again, which takes a second or two.
+    checkpoint_threshold: '256MiB',
+  }
 }
 
 function closeDatabase(database: Database | undefined): void {

@@ -6,11 +6,20 @@ import type { Column, ItemColumn } from '../../decode/columns.ts'
 export const chunkRows = duckdb.vector_size()
 
 /** A chunk's strings as `duckdb_string_t`, 16 bytes each: reused, because a chunk is appended before the next is filled. */
-const stringWords = new Uint32Array(chunkRows * 4)
-const stringBytes = new Uint8Array(stringWords.buffer)
+const stringWords = new Int32Array(chunkRows * 4)
 const noString = new Uint32Array(4)
 /** Up to so many bytes a string lives within its `duckdb_string_t`, longer ones behind a pointer. */
 const inlinedBytesMax = 12
+/** By a string's length, which bytes of its second, third and fourth word are its own; the others must be 0. */
+const wordMasks = [0, 4, 8].map((before) =>
+  Int32Array.from({ length: inlinedBytesMax + 1 }, (_, length) => {
+    const own = Math.min(4, Math.max(0, length - before))
+    return own === 4 ? -1 : (1 << (own * 8)) - 1
+  }),
+) as [Int32Array, Int32Array, Int32Array]
+/** The end of a column's bytes, with room behind it for the words that its last strings are read by. */
+const tail = new Uint8Array(inlinedBytesMax * 2)
+const tailView = new DataView(tail.buffer)
 
 /** A string that is no UTF-8, which a VARCHAR cannot hold. The row is not named: the run of a chunk was given as one. */
 export class NotUtf8Error extends Error {
@@ -58,22 +67,32 @@ function fillStrings(vector: duckdb.Vector, column: ItemColumn & { kind: 'variab
   // Of a run that short every string is in place, and there is no pointer to read.
   const [assigned, , low = 0, high = 0] = new Uint32Array(duckdb.vector_get_data(vector, 16).slice().buffer)
   if (assigned !== offsets[to]! - start) throw new NotUtf8Error('a string is not valid UTF-8')
-  for (let row = from; row < to; row++) {
-    const at = offsets[row]!
-    const length = offsets[row + 1]! - at
-    const word = (row - from) * 4
+  // Three words of each string are read, whatever its length: the last ones from a copy, because the bytes end there.
+  const wholeTo = bytes.length - inlinedBytesMax
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const tailFrom = Math.max(0, wholeTo)
+  tail.set(bytes.subarray(tailFrom, bytes.length))
+  const [first, second, third] = wordMasks
+  let word = 0
+  let at = start
+  for (let row = from + 1; row <= to; row++) {
+    const next = offsets[row]!
+    const length = next - at
+    const source = at <= wholeTo ? view : tailView
+    const place = at <= wholeTo ? at : at - tailFrom
     stringWords[word] = length
     if (length <= inlinedBytesMax) {
-      stringWords[word + 1] = 0
-      stringWords[word + 2] = 0
-      stringWords[word + 3] = 0
-      for (let index = 0; index < length; index++) stringBytes[word * 4 + 4 + index] = bytes[at + index]!
+      stringWords[word + 1] = source.getInt32(place, true) & first[length]!
+      stringWords[word + 2] = source.getInt32(place + 4, true) & second[length]!
+      stringWords[word + 3] = source.getInt32(place + 8, true) & third[length]!
     } else {
-      for (let index = 0; index < 4; index++) stringBytes[word * 4 + 4 + index] = bytes[at + index]!
       const address = low + (at - start)
+      stringWords[word + 1] = source.getInt32(place, true)
       stringWords[word + 2] = address
-      stringWords[word + 3] = high + Math.floor(address / 0x1_0000_0000)
+      stringWords[word + 3] = address < 0x1_0000_0000 ? high : high + 1
     }
+    word += 4
+    at = next
   }
   duckdb.copy_data_to_vector(vector, 0, stringWords.buffer, 0, (to - from) * 16)
 }
