@@ -42,13 +42,13 @@ export function createMetrics() {
     loadRecords: histogram(
       'load_records',
       'Records of a load, by the reason of its flush.',
-      [1, 10, 100, 1000, 5000, 10_000, 20_000, 50_000, 100_000],
+      [1, 10, 100, 1000, 5000, 10_000, 20_000, 50_000, 100_000, 250_000],
       ['sink', 'reason'],
     ),
     loadBytes: histogram(
       'load_bytes',
       'Bytes of a load, by the reason of its flush.',
-      [1024, 16_384, 131_072, 1_048_576, 4_194_304, 8_388_608, 16_777_216],
+      [1024, 16_384, 131_072, 1_048_576, 4_194_304, 8_388_608, 16_777_216, 33_554_432],
       ['sink', 'reason'],
     ),
     commits: counter('commits_total', 'Offset commits, by result.', ['result']),
