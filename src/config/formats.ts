@@ -15,8 +15,8 @@ export type FormatName =
   | 'flag'
   | 'oneOf'
   | 'anyCase'
-  | 'choices'
   | 'columnList'
+  | 'metadataList'
   | 'autoOrInteger'
   | 'properties'
   | 'sections'
@@ -104,13 +104,13 @@ export const formats: Readonly<Record<FormatName, Format>> = {
     coerce: (text) => text.toLowerCase(),
     faults: (value, { choices = [] }) => choiceFaults(value, choices),
   },
-  choices: {
-    describe: ({ choices = [] }) => `a list of any of ${listed(choices, 'and')}`,
+  metadataList: {
+    describe: ({ choices = [] }) => `a list of any of ${listed(choices)}, and of \`{ header: name }\``,
     coerce: (text) => splitAtCommas(text),
     faults: (value, property) => {
       const { choices = [] } = property
-      const message = `must be a list of any of ${listed(choices, 'and')}`
-      return listFaults(value, property, message, (item) => choiceFaults(item, choices))
+      const message = `must be a list of any of ${listed(choices)}, and of \`{ header: name }\``
+      return listFaults(value, property, message, (item) => metadataFaults(item, choices))
     },
   },
   columnList: {
@@ -179,7 +179,7 @@ export function meant(name: string, known: readonly string[], otherwise = 'known
   return known.length > 0 ? `; ${otherwise}: ${listed(known, 'and')}` : ''
 }
 
-const isList = ({ format }: Property): boolean => ['textList', 'commaList', 'choices'].includes(format)
+const isList = ({ format }: Property): boolean => ['textList', 'commaList'].includes(format)
 
 function checkFaults(value: unknown, property: Property): readonly (Fault & { at?: number })[] {
   const { check, format } = property
@@ -221,6 +221,13 @@ function columnFaults(value: unknown): Fault[] {
   const isRename = [from, as].every((each) => typeof each === 'string' && each !== '')
   if (isRename && Object.keys(others).length === 0) return []
   return [{ message: 'must be a name, or `{ from: name, as: other }`' }]
+}
+
+function metadataFaults(value: unknown, choices: readonly string[]): Fault[] {
+  if (typeof value !== 'object' || value === null) return choiceFaults(value, choices)
+  const { header, ...others } = value as Readonly<Record<string, unknown>>
+  if (typeof header === 'string' && header !== '' && Object.keys(others).length === 0) return []
+  return [{ message: `must be ${listed(choices)}, or \`{ header: name }\`` }]
 }
 
 function choiceFaults(value: unknown, choices: readonly string[]): Fault[] {

@@ -53,7 +53,7 @@ export interface RouteConfig {
   /** A key of `Config.sinks`. */
   readonly sink: string
   readonly table: TableConfig
-  readonly metadata: readonly ('topic' | 'partition' | 'offset' | 'timestamp' | 'key')[]
+  readonly metadata: readonly ('topic' | 'partition' | 'offset' | 'timestamp' | 'key' | { readonly header: string })[]
   /** Absent: all. Names or paths of fields, and the names that they are to have. */
   readonly columns?: readonly (string | { readonly from: string; readonly as: string })[]
 }
@@ -74,6 +74,8 @@ export interface RouteDecode {
   readonly lists: 'json' | 'native'
   readonly flattenDepth: number
   readonly tombstones: 'skip' | 'deadLetter'
+  readonly maxRecordBytes: number
+  readonly maxHeaders: number
   readonly decoder: 'compiled' | 'reference'
 }
 
@@ -324,6 +326,18 @@ export const routeSchema: Section = {
       choices: ['skip', 'deadLetter'],
       default: 'skip',
     },
+    maxRecordBytes: {
+      doc: 'A record of more bytes, key and headers included, is a dead letter.',
+      format: 'size',
+      min: 1,
+      default: '16MiB',
+    },
+    maxHeaders: {
+      doc: 'A record of more headers is a dead letter.',
+      format: 'integer',
+      min: 0,
+      default: 1000,
+    },
     decoder: {
       doc: 'How records are decoded: `compiled` goes from bytes straight to columns; `reference` is several times slower, gives the same, and is there for when the other is in doubt.',
       format: 'oneOf',
@@ -368,8 +382,8 @@ export const routeSchema: Section = {
     },
   },
   metadata: {
-    doc: "What to store of the record beside the message's fields, each in a column of its own.",
-    format: 'choices',
+    doc: "What to store of the record beside the message's fields, each in a column of its own: `_topic`, `_partition` and so on; of the header `trace-id` in `_header_trace_id`, as text, null where there is none, the last one where there are several. `columns` can give other names.",
+    format: 'metadataList',
     choices: ['topic', 'partition', 'offset', 'timestamp', 'key'],
     default: [],
   },

@@ -2,6 +2,7 @@ import type { ColumnChoice } from './column-choice.ts'
 import type { TableRules } from './columns.ts'
 import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
+import { recordLimitsDefault } from './record-limits.ts'
 import { createReferenceDecoder, type TombstoneRule } from './reference-decoder.ts'
 import { loadMessageType } from './schema-source.ts'
 import {
@@ -26,6 +27,9 @@ export interface RouteDecode {
   readonly lists?: ListForm
   readonly flattenDepth?: number
   readonly tombstones?: TombstoneRule
+  /** Of a record's key, value and headers together. */
+  readonly maxRecordBytes?: number
+  readonly maxHeaders?: number
   /** Both give the same; `reference` is the slow one, for when the other is in doubt. Default `compiled`. */
   readonly decoder?: 'compiled' | 'reference'
 }
@@ -47,5 +51,7 @@ export async function createDecoder(
   const plan = planTable(type, columns === undefined ? forms : { ...forms, columns })
   const create = decoder === 'compiled' ? createCompiledDecoder : createReferenceDecoder
   const { name: tableName, ...tableRules } = table
-  return create(plan, { tableName, tableRules, tombstones })
+  const { maxRecordBytes = recordLimitsDefault.recordBytesMax, maxHeaders = recordLimitsDefault.headersMax } = decode
+  const limits = { recordBytesMax: maxRecordBytes, headersMax: maxHeaders }
+  return create(plan, { tableName, tableRules, tombstones, limits })
 }

@@ -10,6 +10,7 @@ import { narrowedType } from './narrowed-type.ts'
 import { putDuration, putMilliseconds, putNanoseconds, putTimestamp } from './put-times.ts'
 import { RangedColumn } from './ranged-column.ts'
 import { RecordFault } from './record-fault.ts'
+import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import type { DecoderOptions } from './reference-decoder.ts'
 import { describeFault, ReferenceRows } from './reference-rows.ts'
 import { enumNames } from './reflection.ts'
@@ -64,12 +65,17 @@ class CompiledDecoder implements Decoder {
   readonly #ranged: readonly (RangedColumn | undefined)[]
   readonly #columns: readonly (ColumnArrays | RangedColumn)[]
   readonly #run: Run
+  readonly #limits: RecordLimits
   /** Made at the first bad record. */
   #explaining: ReferenceRows | undefined
 
-  constructor(plan: TablePlan, { tableName, tableRules, tombstones = 'skip' }: DecoderOptions) {
+  constructor(
+    plan: TablePlan,
+    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault }: DecoderOptions,
+  ) {
     const shapes = new WireShapes()
-    const compiled = decoderSource(plan, shapes)
+    const compiled = decoderSource(plan, shapes, limits)
+    this.#limits = limits
     this.table = tableSchema(plan, tableName, tableRules)
     this.#plan = plan
     this.#tombstonesAreBad = tombstones === 'deadLetter'
@@ -121,7 +127,7 @@ class CompiledDecoder implements Decoder {
   }
 
   #explain(slab: SlabView, slabIndex: number, record: number, origin: Origin): BadRecord {
-    const rows = (this.#explaining ??= new ReferenceRows(this.#plan))
+    const rows = (this.#explaining ??= new ReferenceRows(this.#plan, this.#limits))
     rows.begin(1)
     const fault = rows.append(slab, record, origin) ?? disagreement()
     const reason = describeFault(fault, slab.value(record))
@@ -162,5 +168,6 @@ function bind(
   // The source is ours alone, see `DecoderSource`.
   // eslint-disable-next-line @typescript-eslint/no-implied-eval
   const make = new Function(...sourceArguments, compiled.source) as (...given: unknown[]) => Run
-  return make(tools, arrays, ranged, texts, closed, compiled.shapes)
+  const headers = compiled.headers.map((name) => new Uint8Array(Buffer.from(name)))
+  return make(tools, arrays, ranged, texts, closed, compiled.shapes, headers)
 }

@@ -1,5 +1,6 @@
 import type { Enum } from 'protobufjs'
 import { DecoderLayout, type Ranged } from './decoder-layout.ts'
+import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import { rowEndSource } from './row-end-source.ts'
 import type { TablePlan } from './table-plan.ts'
 import { wireSource } from './wire-source.ts'
@@ -20,10 +21,12 @@ export interface DecoderSource {
   readonly closed: readonly Enum[]
   /** The declared fields of messages. */
   readonly shapes: readonly WireShape[]
+  /** The headers that have columns. */
+  readonly headers: readonly string[]
 }
 
 /** Identifiers that the source takes as arguments, in this order. */
-export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed', 'shapes'] as const
+export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed', 'shapes', 'headers'] as const
 
 /**
  * The way it works. All rows of a slab are decoded in one loop. A field's value goes to its column's array when it is met,
@@ -34,11 +37,16 @@ export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed',
  * `cN` is a column's array, `mN` its validity; of texts `oN` are the offsets, `bN` and `dN` the bytes, `nN` where the next
  * text begins; `vN` is a value that is kept until the row ends; `rN` a column that is not compiled.
  */
-export function decoderSource(plan: TablePlan, shapes: WireShapes): DecoderSource {
+export function decoderSource(
+  plan: TablePlan,
+  shapes: WireShapes,
+  limits: RecordLimits = recordLimitsDefault,
+): DecoderSource {
   const layout = new DecoderLayout(plan, shapes)
   // The order matters: the layout fills while they are written.
   const wire = wireSource(layout)
   const rowEnd = rowEndSource(layout)
+  const headers = plan.metadata.flatMap((metadata) => (typeof metadata === 'string' ? [] : [metadata.header]))
   const source = [
     `'use strict'`,
     'const { words, unsigned, readVarint, readUnsigned, skipField, copyText, copyBytes } = tools',
@@ -47,6 +55,7 @@ export function decoderSource(plan: TablePlan, shapes: WireShapes): DecoderSourc
     ...[...layout.enums.keys()].map((column) => `const t${column} = texts[${column}]`),
     ...layout.closed.map((_, index) => `const k${index} = closed[${index}]`),
     ...layout.messages.map((_, index) => `const s${index} = shapes[${index}]`),
+    `const places = new Int32Array(${headers.length * 2})`,
     'return function run(slab, view, partition, topic, topicView, row, offsets, refuse, tombstone) {',
     'const bytes = slab.bytes, count = slab.count',
     ...columnLocals(layout),
@@ -57,6 +66,8 @@ export function decoderSource(plan: TablePlan, shapes: WireShapes): DecoderSourc
     'const end = at + size',
     ...[...layout.kept].map((name) => `let ${name} = 0`),
     'one: {',
+    `if (slab.recordBytes(record) > ${limits.recordBytesMax}) break one`,
+    ...headersSource(headers.length, limits),
     ...wire,
     ...rowEnd,
     'offsets[row] = offset',
@@ -72,7 +83,14 @@ export function decoderSource(plan: TablePlan, shapes: WireShapes): DecoderSourc
     'return row',
     '}',
   ].join('\n')
-  return { source, ranged: layout.ranged, enums: layout.enums, closed: layout.closed, shapes: layout.messages }
+  const { ranged, enums, closed, messages } = layout
+  return { source, ranged, enums, closed, shapes: messages, headers }
+}
+
+/** Headers are gone through only if a column is filled from them, or if there may be too many. */
+function headersSource(columns: number, { headersMax }: RecordLimits): string[] {
+  const condition = columns > 0 ? '' : `slab.headersAtMost(record) > ${headersMax} && `
+  return [`if (${condition}slab.findHeaders(record, headers, places) > ${headersMax}) break one`]
 }
 
 function columnLocals(layout: DecoderLayout): string[] {

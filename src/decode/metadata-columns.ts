@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { SlabView } from '../kafka/slab.ts'
 import type {
   AnyColumnBuilder,
@@ -16,10 +17,14 @@ export type AppendMetadata = (slab: SlabView, record: number, origin: Origin) =>
 /** One for each metadata column of the plan; they are its last columns. */
 export function metadataAppenders(plan: TablePlan, builders: readonly AnyColumnBuilder[]): AppendMetadata[] {
   const first = plan.columns.length - plan.metadata.length
-  return plan.metadata.map((metadata, index) => appenders[metadata](builders[first + index]!))
+  return plan.metadata.map((metadata, index) => {
+    const builder = builders[first + index]!
+    if (typeof metadata === 'string') return appenders[metadata](builder)
+    return headerAppender(plan.columns[first + index]!.name, metadata.header, builder as VariableColumnBuilder)
+  })
 }
 
-const appenders: Readonly<Record<Metadata, (builder: AnyColumnBuilder) => AppendMetadata>> = {
+const appenders: Readonly<Record<Extract<Metadata, string>, (builder: AnyColumnBuilder) => AppendMetadata>> = {
   topic: (builder) => {
     const column = builder as VariableColumnBuilder
     return (_slab, _record, { topic }) => column.appendString(topic)
@@ -45,6 +50,21 @@ const appenders: Readonly<Record<Metadata, (builder: AnyColumnBuilder) => Append
       else column.appendBytes(slab.bytes, start, start + length)
     }
   },
+}
+
+function headerAppender(column: string, header: string, builder: VariableColumnBuilder): AppendMetadata {
+  const names = [Buffer.from(header)]
+  const place = new Int32Array(2)
+  return (slab, record) => {
+    slab.findHeaders(record, names, place)
+    const [start = 0, length = 0] = place
+    if (length < 0) return builder.appendNull()
+    const text = slab.bytes.subarray(start, start + length)
+    if (!isUtf8(text)) {
+      throw new RecordFault('BAD_UTF8', `the value of the Kafka header, ${length} bytes, is not valid UTF-8`, [column])
+    }
+    builder.appendBytes(text, 0, length)
+  }
 }
 
 /** A producer may set any number; what is outside the range of our timestamps is bad, as in a field of the message. */

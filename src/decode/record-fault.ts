@@ -3,12 +3,12 @@
  * - TRUNCATED: its bytes end before a field does.
  * - MALFORMED: no protobuf encoding at all: field number 0, an endless varint, a length that overruns its message.
  * - WIRE_TYPE: a declared field has another wire type than its schema says: the producer's schema is not ours.
- * - BAD_UTF8: a string field holds bytes that are no UTF-8.
+ * - BAD_UTF8: a string field, or a header that is stored, holds bytes that are no UTF-8.
  * - TOO_DEEP: messages or groups nest deeper than 100.
  * - OUT_OF_RANGE: a number, Timestamp or Duration that its type cannot hold; it would have to be bent to be stored.
  * - MISSING_REQUIRED: a proto2 `required` field is absent.
  * - NOT_JSON: a value that the protobuf JSON mapping refuses, such as NaN in google.protobuf.Value.
- * - TOO_LARGE: its JSON text is beyond what a column takes.
+ * - TOO_LARGE: the record, the number of its headers, or the JSON text of a column is beyond its bound.
  * - TOMBSTONE: its value is null, and the route asks to dead-letter those.
  */
 export type RecordFaultCode =

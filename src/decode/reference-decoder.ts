@@ -1,6 +1,7 @@
 import type { SlabView } from '../kafka/slab.ts'
 import type { TableRules, TableSchema } from './columns.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
+import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import { describeFault, ReferenceRows } from './reference-rows.ts'
 import { type TablePlan, tableSchema } from './table-plan.ts'
 
@@ -11,6 +12,7 @@ export interface DecoderOptions {
   readonly tableName: string
   readonly tableRules?: TableRules | undefined
   readonly tombstones?: TombstoneRule
+  readonly limits?: RecordLimits
 }
 
 /**
@@ -26,10 +28,13 @@ class ReferenceDecoder implements Decoder {
   readonly #tombstones: TombstoneRule
   readonly #rows: ReferenceRows
 
-  constructor(plan: TablePlan, { tableName, tableRules, tombstones = 'skip' }: DecoderOptions) {
+  constructor(
+    plan: TablePlan,
+    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault }: DecoderOptions,
+  ) {
     this.table = tableSchema(plan, tableName, tableRules)
     this.#tombstones = tombstones
-    this.#rows = new ReferenceRows(plan)
+    this.#rows = new ReferenceRows(plan, limits)
   }
 
   decode(slabs: readonly SlabView[], origin: Origin): Decoded {

@@ -8,6 +8,7 @@ import { framingHint } from './framing-hint.ts'
 import { MessageReader } from './message-reader.ts'
 import { type AppendMetadata, metadataAppenders } from './metadata-columns.ts'
 import { RecordFault } from './record-fault.ts'
+import { checkLimits, type RecordLimits } from './record-limits.ts'
 import { type AppendMessage, messageAppender } from './row-appender.ts'
 import type { TablePlan } from './table-plan.ts'
 import { WireShapes } from './wire-shape.ts'
@@ -18,8 +19,9 @@ export class ReferenceRows {
   readonly #reader: MessageReader
   readonly #appendMessage: AppendMessage
   readonly #appendMetadata: readonly AppendMetadata[]
+  readonly #limits: RecordLimits
 
-  constructor(plan: TablePlan) {
+  constructor(plan: TablePlan, limits: RecordLimits) {
     // Without it protobufjs gives 64-bit integers as doubles, rounded.
     assert(protobuf.util.Long, 'protobufjs has found no package `long`')
     const shapes = new WireShapes()
@@ -27,6 +29,7 @@ export class ReferenceRows {
     this.#reader = new MessageReader(plan.type, shapes)
     this.#appendMessage = messageAppender(plan, this.#builders, shapes)
     this.#appendMetadata = metadataAppenders(plan, this.#builders)
+    this.#limits = limits
   }
 
   begin(rowsExpected: number): void {
@@ -38,6 +41,7 @@ export class ReferenceRows {
     try {
       const length = slab.valueBytes(record)
       if (length < 0) return new RecordFault('TOMBSTONE', 'the record has no value (a tombstone)')
+      checkLimits(slab, record, this.#limits)
       const start = slab.valueStart(record)
       this.#appendMessage(this.#reader.read(slab.bytes, start, start + length))
       for (const append of this.#appendMetadata) append(slab, record, origin)

@@ -73,8 +73,10 @@ class RowEndSource {
 
   #metadata(): void {
     const first = this.#layout.plan.columns.length - this.#layout.plan.metadata.length
+    let headers = 0
     this.#layout.plan.metadata.forEach((metadata, index) => {
       const column = first + index
+      if (typeof metadata !== 'string') return this.#header(column, headers++)
       switch (metadata) {
         case 'topic':
           this.#lines.push(roomFor(column, 'topic.length'))
@@ -102,6 +104,18 @@ class RowEndSource {
           return this.#lines.push('}', `o${column}[row + 1] = n${column}`)
       }
     })
+  }
+
+  /** Where the value is, `findHeaders` has found. */
+  #header(column: number, index: number): void {
+    this.#lines.push(`length = places[${index * 2 + 1}]`)
+    this.#lines.push(`if (length < 0) m${column}[row >> 3] &= ~(1 << (row & 7))`, 'else {')
+    this.#lines.push(roomFor(column, 'length'))
+    this.#lines.push(
+      `n${column} = copyText(bytes, view, places[${index * 2}], length, b${column}, d${column}, n${column})`,
+      `if (n${column} < 0) break one`,
+    )
+    this.#lines.push('}', `o${column}[row + 1] = n${column}`)
   }
 
   #section(write: () => void): string[] {

@@ -28,7 +28,8 @@ export type TimestampForm = 'micros' | 'nanos'
 
 export type ListForm = 'json' | 'native'
 
-export type Metadata = 'topic' | 'partition' | 'offset' | 'timestamp' | 'key'
+/** A header is named as the producer named it. */
+export type Metadata = 'topic' | 'partition' | 'offset' | 'timestamp' | 'key' | { readonly header: string }
 
 export const flattenDepthDefault = 3
 
@@ -124,7 +125,13 @@ export function tableSchema(plan: TablePlan, name: string, rules: TableRules = a
   }
 }
 
-const metadataColumns: Readonly<Record<Metadata, ColumnSchema>> = {
+/** A header's column is text: null when the record has no such header, or one without a value; of several the last counts. */
+function metadataColumn(metadata: Metadata): ColumnSchema {
+  if (typeof metadata === 'string') return metadataColumns[metadata]
+  return { name: `_header_${metadata.header.replaceAll(/[^\p{L}\p{N}_]/gu, '_')}`, type: 'string', nullable: true }
+}
+
+const metadataColumns: Readonly<Record<Extract<Metadata, string>, ColumnSchema>> = {
   topic: { name: '_topic', type: 'string', nullable: false },
   partition: { name: '_partition', type: 'int32', nullable: false },
   offset: { name: '_offset', type: 'int64', nullable: false },
@@ -169,7 +176,7 @@ class Planner {
   }
 
   choose(type: protobuf.Type, metadata: readonly Metadata[]): Chosen {
-    const names = metadata.map((each) => metadataColumns[each].name)
+    const names = metadata.map((each) => metadataColumn(each).name)
     const opens = (field: protobuf.Field, depth: number): boolean => this.#spreads(field, depth)
     const all = { type, hidden: new Set<protobuf.Field>(), names: new Map<string, string>() }
     const chosen = this.#choices === undefined ? all : chooseColumns(type, this.#choices, names, opens)
@@ -188,7 +195,7 @@ class Planner {
   }
 
   addMetadata(metadata: Metadata): void {
-    const column = metadataColumns[metadata]
+    const column = metadataColumn(metadata)
     this.#add({ ...column, name: this.#chosen.names.get(column.name) ?? column.name, path: [] })
   }
 

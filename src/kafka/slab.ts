@@ -111,10 +111,60 @@ export class SlabView {
     return length < 0 ? null : this.bytes.subarray(start, start + length)
   }
 
+  /** Key, value and encoded headers together. */
+  recordBytes(index: number): number {
+    return Math.max(0, this.#keyBytes[index]!) + Math.max(0, this.#valueBytes[index]!) + this.#headerBytes[index]!
+  }
+
   /** The encoded headers: a view, not a copy; empty when there are none. Read them with {@link decodeHeaders}. */
   headers(index: number): Uint8Array {
-    const start = this.valueStart(index) + Math.max(0, this.#valueBytes[index]!)
+    const start = this.#headersStart(index)
     return this.bytes.subarray(start, start + this.#headerBytes[index]!)
+  }
+
+  /** An upper bound of how many headers there are, without reading them. */
+  headersAtMost(index: number): number {
+    return this.#headerBytes[index]! >> 3
+  }
+
+  /**
+   * Finds headers without making an object of each. Writes to `places`, for each of `names` in turn, where the value of the
+   * last header of that name begins in `bytes`, and its length: -1 when it is null or there is none. Returns how many
+   * headers the record has.
+   */
+  findHeaders(index: number, names: readonly Uint8Array[], places: Int32Array): number {
+    for (let name = 0; name < names.length; name++) places[name * 2 + 1] = -1
+    let at = this.#headersStart(index)
+    const end = at + this.#headerBytes[index]!
+    let count = 0
+    for (; at < end; count++) {
+      const nameBytes = this.#word(at)
+      const nameStart = at + 4
+      const valueBytes = this.#word(nameStart + nameBytes)
+      at = nameStart + nameBytes + 4
+      for (let name = 0; name < names.length; name++) {
+        if (!this.#holds(nameStart, nameBytes, names[name]!)) continue
+        places[name * 2] = at
+        places[name * 2 + 1] = valueBytes
+      }
+      at += Math.max(0, valueBytes)
+    }
+    return count
+  }
+
+  #headersStart(index: number): number {
+    return this.valueStart(index) + Math.max(0, this.#valueBytes[index]!)
+  }
+
+  #word(at: number): number {
+    const { bytes } = this
+    return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+  }
+
+  #holds(at: number, length: number, wanted: Uint8Array): boolean {
+    if (length !== wanted.length) return false
+    for (let index = 0; index < length; index++) if (this.bytes[at + index] !== wanted[index]) return false
+    return true
   }
 
   #wide(word: number): number {

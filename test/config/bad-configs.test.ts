@@ -262,9 +262,14 @@ const cases: { edit?: readonly [from: string, to: string]; env?: Environment; pr
   },
   { edit: ['    sink: warehouse\n', ''], problems: ['routes[0].sink (line 5): is missing: name one of the `sinks`'] },
   {
-    edit: ['sink: warehouse', 'sink: warehouse\n    metadata: [offset, offest]'],
+    edit: [
+      'sink: warehouse',
+      "sink: warehouse\n    metadata: [offset, offest, { header: trace-id }, { heder: x }, { header: '' }]",
+    ],
     problems: [
       'routes[0].metadata[1] (line 8): must be `topic`, `partition`, `offset`, `timestamp` or `key`, not `offest`; did you mean `offset`?',
+      'routes[0].metadata[3] (line 8): must be `topic`, `partition`, `offset`, `timestamp` or `key`, or `{ header: name }`',
+      'routes[0].metadata[4] (line 8): must be `topic`, `partition`, `offset`, `timestamp` or `key`, or `{ header: name }`',
     ],
   },
   {

@@ -35,6 +35,8 @@ test('what is not set has its default', () => {
           lists: 'json',
           flattenDepth: 3,
           tombstones: 'skip',
+          maxRecordBytes: 16 * 2 ** 20,
+          maxHeaders: 1000,
           decoder: 'compiled',
         },
         sink: 'warehouse',

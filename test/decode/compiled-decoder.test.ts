@@ -8,7 +8,7 @@ import { createCompiledDecoder } from '../../src/decode/decoder-compiler.ts'
 import { createReferenceDecoder } from '../../src/decode/reference-decoder.ts'
 import { planTable, type PlanOptions } from '../../src/decode/table-plan.ts'
 import { SchemaError } from '../../src/errors.ts'
-import type { SlabView } from '../../src/kafka/slab.ts'
+import { encodeHeaders, type SlabView } from '../../src/kafka/slab.ts'
 import { origin, slabOf, typeFrom } from './decoding.ts'
 import { Choices, randomProto, randomWire } from './random-wire.ts'
 
@@ -63,13 +63,13 @@ test('compiled and reference decoder agree on every column and every fault', () 
 })
 
 function randomOptions(choices: Choices): PlanOptions {
-  const metadata = ['topic', 'partition', 'offset', 'timestamp', 'key'] as const
+  const metadata = ['topic', 'partition', 'offset', 'timestamp', 'key', { header: 'trace' }, { header: 'ü' }] as const
   return {
     enums: choices.of(['name', 'number']),
     timestamps: choices.of(['micros', 'nanos']),
     lists: choices.of(['json', 'native']),
     flattenDepth: choices.of([3, 2, 1, 0, 5]),
-    metadata: metadata.slice(choices.next(6)),
+    metadata: metadata.slice(choices.next(8)),
   }
 }
 
@@ -108,11 +108,19 @@ function randomSlabs(type: Type, records: readonly Uint8Array[]): SlabView[] {
     return harm >= 8 ? mutated(value, choices) : value
   })
   const half = values.length >> 1
-  const times = { key: Buffer.from('key'), timestamp: 1_700_000_000_123 }
-  return [
-    slabOf(values.slice(0, half), times),
-    slabOf(values.slice(half), { timestamp: records.length % 2 ? -1 : 1e18 }),
-  ]
+  const first = { key: Buffer.from('key'), timestamp: 1_700_000_000_123, headers: randomHeaders(records[0]!) }
+  const second = { timestamp: records.length % 2 ? -1 : 1e18, headers: randomHeaders(records.at(-1)!) }
+  return [slabOf(values.slice(0, half), first), slabOf(values.slice(half), second)]
+}
+
+function randomHeaders(bytes: Uint8Array): Uint8Array {
+  const choices = new Choices(bytes)
+  return encodeHeaders(
+    Array.from({ length: choices.next(4) }, () => ({
+      name: choices.of(['trace', 'ü', 'other', '']),
+      value: choices.of([Buffer.from('text'), null, Buffer.of(0xff), Buffer.alloc(0), Buffer.from('ü'.repeat(40))]),
+    })),
+  )
 }
 
 function mutated(value: Uint8Array, choices: Choices): Uint8Array {

@@ -35,6 +35,12 @@ describe('slab', () => {
             })),
             each.headers,
           )
+          const names = ['absent', ...each.headers.map(({ name }) => name)]
+          assert.deepEqual(foundHeaders(view, index, names), {
+            count: each.headers.length,
+            values: names.map((name) => each.headers.findLast((header) => header.name === name)?.value ?? null),
+          })
+          assert.ok(view.headersAtMost(index) >= each.headers.length)
           assert.equal(view.valueBytes(index), each.value?.length ?? -1)
           assert.equal(view.keyBytes(index), each.key?.length ?? -1)
         })
@@ -48,3 +54,19 @@ describe('slab', () => {
     assert.throws(() => new SlabView(new ArrayBuffer(64)), /not a slab/)
   })
 })
+
+function foundHeaders(view: SlabView, index: number, names: readonly string[]) {
+  const encoder = new TextEncoder()
+  const places = new Int32Array(names.length * 2)
+  const count = view.findHeaders(
+    index,
+    names.map((name) => encoder.encode(name)),
+    places,
+  )
+  const values = names.map((_, name) => {
+    const start = places[name * 2]!
+    const length = places[name * 2 + 1]!
+    return length < 0 ? null : view.bytes.slice(start, start + length)
+  })
+  return { count, values }
+}
