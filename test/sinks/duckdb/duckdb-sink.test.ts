@@ -13,25 +13,16 @@ import type { Column, ColumnType } from '../../../src/decode/columns.ts'
 import { SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
 import { DuckDbSink } from '../../../src/sinks/duckdb/duckdb-sink.ts'
+import { catalogSink } from '../../support/catalog-sink.ts'
 import { contractBatch, contractTable, fixed, valuesBatch, variable } from '../../support/sink-batches.ts'
 import type { ThreadTask } from '../../support/sink-thread.ts'
-import type { WriterSaid } from '../../support/sink-writer.ts'
+import type { WriterSaid, WriterTask } from '../../support/sink-writer.ts'
 import { describeSinkContract } from '../sink-contract.ts'
+import { createDuckDbStore, duckDbAble, runDuckDb } from './duckdb-store.ts'
 
 const noSignal = new AbortController().signal
 
-describeSinkContract('DuckDbSink', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-duckdb-'))
-  const path = join(folder, 'contract.duckdb')
-  return Promise.resolve({
-    sink: (group) => Promise.resolve(new DuckDbSink(path, group)),
-    rows: async () => {
-      const rows = await queryDuckDb(path, `select from_partition || '/' || from_offset as place from contract`)
-      return rows.map(({ place }) => place as string)
-    },
-    remove: () => Promise.resolve(rmSync(folder, { recursive: true, force: true })),
-  })
-})
+describeSinkContract('DuckDbSink', duckDbAble, createDuckDbStore)
 
 describe('DuckDbSink', () => {
   let folder: string
@@ -48,15 +39,6 @@ describe('DuckDbSink', () => {
     await sink.open()
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
     return { sink, epoch: claimed!.epoch }
-  }
-
-  async function prepared(path: string, statements: string): Promise<void> {
-    const { DuckDBInstance } = await import('@duckdb/node-api')
-    const instance = await DuckDBInstance.create(path)
-    const connection = await instance.connect()
-    await connection.run(statements)
-    connection.closeSync()
-    instance.closeSync()
   }
 
   const text = (...values: (string | null)[]) =>
@@ -161,7 +143,7 @@ describe('DuckDbSink', () => {
 
   test('rows that break a rule of the table are named, wherever they are, and the rest is then taken', async () => {
     const path = newPath()
-    await prepared(
+    await runDuckDb(
       path,
       'create table contract (from_partition integer, from_offset bigint check (from_offset not in (0, 7, 19)), word varchar)',
     )
@@ -183,7 +165,7 @@ describe('DuckDbSink', () => {
 
   test('a key that is there already, or twice in a batch, is the poison of its own batch, and neighbours are written', async () => {
     const path = newPath()
-    await prepared(path, 'create table contract (from_partition integer, from_offset bigint unique, word varchar)')
+    await runDuckDb(path, 'create table contract (from_partition integer, from_offset bigint unique, word varchar)')
     const { sink, epoch } = await claimedSink(path)
     await sink.evolve(contractTable)
     const [second] = await sink.claim([{ route: 'r', topic: 't', partition: 1, topicId: undefined }])
@@ -207,7 +189,7 @@ describe('DuckDbSink', () => {
 
   test('a table gets the columns that it lacks, and every mismatch is told at once', async () => {
     const path = newPath()
-    await prepared(
+    await runDuckDb(
       path,
       'create table contract (from_offset varchar, "FROM_PARTITION" integer, other integer not null)',
     )
@@ -218,7 +200,7 @@ describe('DuckDbSink', () => {
       return true
     })
     await sink.close()
-    await prepared(path, 'drop table contract; create table contract (other integer, from_partition integer)')
+    await runDuckDb(path, 'drop table contract; create table contract (other integer, from_partition integer)')
     const { sink: again, epoch } = await claimedSink(path)
     await again.evolve(contractTable)
     assert.equal((await again.write([contractBatch({ epoch, base: 0, next: 2 })], noSignal))[0]?.kind, 'durable')
@@ -271,7 +253,7 @@ describe('DuckDbSink', () => {
   async function positionAfter(path: string): Promise<number> {
     const sink = new DuckDbSink(path, 'g')
     await sink.open()
-    const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
+    const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: 'id-1' }])
     await sink.close()
     const position = claimed!.position ?? 0
     const [stored] = await queryDuckDb(
@@ -363,7 +345,7 @@ describe('DuckDbSink', () => {
   for (const { name, made, says } of notAppendable) {
     test(`${name} is refused before anything is written`, async () => {
       const path = newPath()
-      await prepared(path, made)
+      await runDuckDb(path, made)
       const { sink } = await claimedSink(path)
       await assert.rejects(sink.evolve(contractTable), (error: unknown) => {
         assert.ok(error instanceof SinkRefusedError)
@@ -379,6 +361,7 @@ const writerScript = fileURLToPath(new URL('../../support/sink-writer.js', impor
 
 /** `launcher` is a command that gets node's as its arguments. */
 function startWriter(path: string, rows: number, launcher: readonly string[] = []): ChildProcess {
-  const [command, ...given] = [...launcher, process.execPath, writerScript, path, String(rows)]
+  const task: WriterTask = { maker: catalogSink('duckdb', { path }), rows }
+  const [command, ...given] = [...launcher, process.execPath, writerScript, JSON.stringify(task)]
   return spawn(command, given, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
 }
