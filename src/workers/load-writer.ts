@@ -58,7 +58,6 @@ export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): P
       open.map(({ batch }) => batch),
       AbortSignal.timeout(writeMaxMs),
     )
-    if (failPointsArmed) await failPoint('after-sink-commit-before-reply')
     const poisoned = open.flatMap((progress, index) => settle(progress, acks[index]!, tools))
     // Each round takes at least one row out of a batch, so it ends.
     await deadLetterAll(poisoned, tools)

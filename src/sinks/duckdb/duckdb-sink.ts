@@ -115,6 +115,7 @@ export class DuckDbSink implements Sink {
         signal.throwIfAborted()
         if (failPointsArmed) await failPoint('after-write-before-sink-commit')
       })
+      if (failPointsArmed) await failPoint('after-sink-commit-before-reply')
       return acks
     } catch (error) {
       const [only, other] = applying
