@@ -58,6 +58,17 @@ program
   )
 
 program
+  .command('verify')
+  .description('prove that each record of the log is a row or a dead letter, once; says which are not')
+  .requiredOption('--config <file>', "the daemon's configuration")
+  .option('--topic <topic>', 'only this topic')
+  .option('--from <offset>', 'only offsets from here on, in each partition', parseOffset)
+  .option('--to <offset>', 'only offsets below', parseOffset)
+  .action(({ config, ...options }: { config: string; topic?: string; from?: number; to?: number }) =>
+    finish(async () => (await import('./commands/verify.ts')).verify(config, options, (line) => console.log(line))),
+  )
+
+program
   .command('demo')
   .description('simulated devices into an embedded broker, ingested into a DuckDB file; ends with the books')
   .option('--for <duration>', 'stop by itself after this long, such as 30s or 2m', parseDuration)
@@ -100,6 +111,13 @@ function parseDuration(text: string): number {
   if (amount === undefined || unit === undefined)
     throw new InvalidArgumentError('a duration is a number and ms, s, m or h.')
   return Number(amount) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit as 'ms' | 's' | 'm' | 'h']
+}
+
+function parseOffset(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('an offset is a whole number.')
+  return value
 }
 
 function parsePositive(text: string): number {

@@ -46,6 +46,10 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
       const settings = { memoryLimitBytes: options['memoryLimit'] as number, threads: options['threads'] as number }
       return new DuckDbSink(options['path'] as string, group, settings)
     },
+    audit: async (options, { group }) => {
+      const { DuckDbAudit } = await import('./duckdb/duckdb-audit.ts')
+      return DuckDbAudit.open(options['path'] as string, group)
+    },
   },
 }
 

@@ -85,6 +85,29 @@ export interface Sink {
   close(): Promise<void>
 }
 
+/** The columns that tell which record a row is of; `topic` undefined when the table has rows of one topic only. */
+export interface PlaceColumns {
+  readonly topic: string | undefined
+  readonly partition: string
+  readonly offset: string
+}
+
+/** What a sink holds, read back for `millrace verify`; on the main thread, beside daemons that may go on writing. */
+export interface SinkAudit {
+  /** The next offset that is stored of a partition; null when it was never written. */
+  position(partition: SinkPartition): Promise<number | null>
+  /** The offsets of a partition's rows within [from, to), in any order, some at a time; one that has two rows twice. */
+  rows(
+    table: string,
+    columns: PlaceColumns,
+    partition: Pick<SinkPartition, 'topic' | 'partition'>,
+    from: number,
+    to: number,
+  ): AsyncIterable<readonly number[]>
+  countRows(table: string): Promise<number>
+  close(): Promise<void>
+}
+
 /** A value of one option of a sink, with its documentation: the shape of a convict property (format, default, doc, ...). */
 export interface SinkOption {
   readonly doc: string
@@ -109,4 +132,6 @@ export interface SinkKind {
   readonly options: Readonly<Record<string, SinkOption>>
   /** Loads the sink's code and makes one, not yet open. `group` is the consumer group: a reader of its own. */
   create(options: Readonly<Record<string, unknown>>, context: { readonly group: string }): Promise<Sink>
+  /** Opens what is there for reading; absent where a sink keeps nothing. Rejects like `Sink.open`. */
+  audit?(options: Readonly<Record<string, unknown>>, context: { readonly group: string }): Promise<SinkAudit>
 }

@@ -72,6 +72,7 @@ export class Generator {
         'linger.ms': 10,
         'queue.buffering.max.messages': 200_000,
         'reconnect.backoff.max.ms': 1000,
+        'topic.metadata.refresh.interval.ms': 1000,
         dr_cb: true,
       },
       undefined,
@@ -234,7 +235,9 @@ function tryProduce(
     producer.produce(topic, partition, value, key, 0, opaque)
     return true
   } catch (error) {
-    if ((error as { code?: number }).code === kafka.CODES.ERRORS.ERR__QUEUE_FULL) return false
+    // Full, or a partition so new that the client does not know it: a moment later.
+    const { ERR__QUEUE_FULL, ERR__UNKNOWN_PARTITION } = kafka.CODES.ERRORS
+    if ([ERR__QUEUE_FULL, ERR__UNKNOWN_PARTITION].includes((error as { code: number }).code)) return false
     throw error
   }
 }
