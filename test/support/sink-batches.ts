@@ -1,5 +1,5 @@
 import { appendRules } from '../../src/decode/columns.ts'
-import type { Batch, Column, ColumnSchema, TableSchema } from '../../src/decode/columns.ts'
+import type { Batch, Column, ColumnSchema, ItemColumn, TableSchema } from '../../src/decode/columns.ts'
 
 /** Rows of a contract test say where they come from: a row that is there twice shows. No unique key would hide it. */
 export const contractTable: TableSchema = {
@@ -64,12 +64,23 @@ export function valuesBatch(column: ColumnSchema, values: Column, rowCount: numb
 }
 
 export const fixed = (
-  values: (Column & { kind: 'fixed' })['values'],
+  values: (ItemColumn & { kind: 'fixed' })['values'],
   validity: Uint8Array | undefined = undefined,
-): Column => ({ kind: 'fixed', values, validity })
+): ItemColumn => ({ kind: 'fixed', values, validity })
+
+/** A column of lists: the items of all rows, and how many of them each row has; null has no value. */
+export function list(items: ItemColumn, lengths: readonly (number | null)[]): Column {
+  const offsets = new Uint32Array(lengths.length + 1)
+  const validity = new Uint8Array((lengths.length + 7) >> 3)
+  lengths.forEach((length, row) => {
+    offsets[row + 1] = offsets[row]! + (length ?? 0)
+    if (length !== null) validity[row >> 3]! |= 1 << (row & 7)
+  })
+  return { kind: 'list', offsets, items, validity: lengths.includes(null) ? validity : undefined }
+}
 
 /** A column of strings, bytes or JSON; null has no value. */
-export function variable(values: readonly (Uint8Array | null)[]): Column {
+export function variable(values: readonly (Uint8Array | null)[]): ItemColumn {
   const offsets = new Uint32Array(values.length + 1)
   const validity = new Uint8Array((values.length + 7) >> 3)
   values.forEach((value, row) => {

@@ -1,12 +1,14 @@
-import assert from 'node:assert/strict'
 import duckdb from '@duckdb/node-bindings'
-import type { Column, ItemColumn } from '../../decode/columns.ts'
+import type { Column, ItemColumn, ListColumn } from '../../decode/columns.ts'
 
 /** Rows of a chunk: DuckDB's STANDARD_VECTOR_SIZE. */
 export const chunkRows = duckdb.vector_size()
 
-/** A chunk's strings as `duckdb_string_t`, 16 bytes each: reused, because a chunk is appended before the next is filled. */
-const stringWords = new Int32Array(chunkRows * 4)
+/**
+ * Elements of 16 bytes as four words each, a chunk's strings, intervals or lists before they are copied into a vector: reused,
+ * and made longer for the items of lists, of which a chunk may have any number.
+ */
+let elementWords = new Int32Array(chunkRows * 4)
 const noString = new Uint32Array(4)
 /** Up to so many bytes a string lives within its `duckdb_string_t`, longer ones behind a pointer. */
 const inlinedBytesMax = 12
@@ -26,16 +28,12 @@ export class NotUtf8Error extends Error {
   override readonly name = 'NotUtf8Error'
 }
 
-/** A chunk's intervals: months and days as 32-bit integers, microseconds as a 64-bit one. */
-const intervals = new BigInt64Array(chunkRows * 2)
-
 /**
- * Copies rows [from, to) of a column into a vector of a fresh chunk, at most `chunkRows` of them, without a JavaScript value
- * for each: whole runs of bytes go over in one call.
+ * Copies rows [from, to) of a column into a vector of a fresh chunk with room for them, without a JavaScript value for each: whole runs of bytes go over in one call.
  */
 export function fillVector(vector: duckdb.Vector, column: Column, interval: boolean, from: number, to: number): void {
-  assert(column.kind !== 'list', 'a list, which `duckDbType` refuses')
-  if (column.kind === 'variable') fillStrings(vector, column, from, to)
+  if (column.kind === 'list') fillLists(vector, column, from, to)
+  else if (column.kind === 'variable') fillStrings(vector, column, from, to)
   else if (interval) fillIntervals(vector, column.values as BigInt64Array, from, to)
   else {
     const { buffer, byteOffset, BYTES_PER_ELEMENT: width } = column.values
@@ -73,6 +71,7 @@ function fillStrings(vector: duckdb.Vector, column: ItemColumn & { kind: 'variab
   const tailFrom = Math.max(0, wholeTo)
   tail.set(bytes.subarray(tailFrom, bytes.length))
   const [first, second, third] = wordMasks
+  const words = wordsFor(to - from)
   let word = 0
   let at = start
   for (let row = from + 1; row <= to; row++) {
@@ -80,29 +79,56 @@ function fillStrings(vector: duckdb.Vector, column: ItemColumn & { kind: 'variab
     const length = next - at
     const source = at <= wholeTo ? view : tailView
     const place = at <= wholeTo ? at : at - tailFrom
-    stringWords[word] = length
+    words[word] = length
     if (length <= inlinedBytesMax) {
-      stringWords[word + 1] = source.getInt32(place, true) & first[length]!
-      stringWords[word + 2] = source.getInt32(place + 4, true) & second[length]!
-      stringWords[word + 3] = source.getInt32(place + 8, true) & third[length]!
+      words[word + 1] = source.getInt32(place, true) & first[length]!
+      words[word + 2] = source.getInt32(place + 4, true) & second[length]!
+      words[word + 3] = source.getInt32(place + 8, true) & third[length]!
     } else {
       const address = low + (at - start)
-      stringWords[word + 1] = source.getInt32(place, true)
-      stringWords[word + 2] = address
-      stringWords[word + 3] = address < 0x1_0000_0000 ? high : high + 1
+      words[word + 1] = source.getInt32(place, true)
+      words[word + 2] = address
+      words[word + 3] = address < 0x1_0000_0000 ? high : high + 1
     }
     word += 4
     at = next
   }
-  duckdb.copy_data_to_vector(vector, 0, stringWords.buffer, 0, (to - from) * 16)
+  duckdb.copy_data_to_vector(vector, 0, words.buffer, 0, (to - from) * 16)
 }
 
-function fillIntervals(vector: duckdb.Vector, microseconds: BigInt64Array, from: number, to: number): void {
-  for (let row = from; row < to; row++) {
-    intervals[(row - from) * 2] = 0n
-    intervals[(row - from) * 2 + 1] = microseconds[row]!
+/** An element is months, days and microseconds: two words of zeros here, and a 64-bit integer. */
+function fillIntervals(vector: duckdb.Vector, { buffer, byteOffset }: BigInt64Array, from: number, to: number): void {
+  const words = wordsFor(to - from)
+  const halves = new Int32Array(buffer, byteOffset + from * 8, (to - from) * 2)
+  for (let half = 0; half < halves.length; half += 2) {
+    words[half * 2] = 0
+    words[half * 2 + 1] = 0
+    words[half * 2 + 2] = halves[half]!
+    words[half * 2 + 3] = halves[half + 1]!
   }
-  duckdb.copy_data_to_vector(vector, 0, intervals.buffer, 0, (to - from) * 16)
+  duckdb.copy_data_to_vector(vector, 0, words.buffer, 0, (to - from) * 16)
+}
+
+/** An element is where a list begins in the child vector, which has the items of all, and how many it has: two 64-bit integers. */
+function fillLists(vector: duckdb.Vector, { offsets, items }: ListColumn, from: number, to: number): void {
+  const start = offsets[from]!
+  const end = offsets[to]!
+  duckdb.list_vector_reserve(vector, end - start)
+  duckdb.list_vector_set_size(vector, end - start)
+  if (end > start) fillVector(duckdb.list_vector_get_child(vector), items, false, start, end)
+  const words = wordsFor(to - from)
+  for (let row = from, word = 0; row < to; row++, word += 4) {
+    words[word] = offsets[row]! - start
+    words[word + 1] = 0
+    words[word + 2] = offsets[row + 1]! - offsets[row]!
+    words[word + 3] = 0
+  }
+  duckdb.copy_data_to_vector(vector, 0, words.buffer, 0, (to - from) * 16)
+}
+
+function wordsFor(elements: number): Int32Array<ArrayBuffer> {
+  if (elementWords.length < elements * 4) elementWords = new Int32Array(elements * 8)
+  return elementWords
 }
 
 /** DuckDB's validity mask has the bit order of ours; where the rows do not begin on a byte the bits are moved. */

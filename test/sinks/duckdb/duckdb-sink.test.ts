@@ -14,7 +14,7 @@ import { SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
 import { DuckDbSink } from '../../../src/sinks/duckdb/duckdb-sink.ts'
 import { catalogSink } from '../../support/catalog-sink.ts'
-import { contractBatch, contractTable, fixed, valuesBatch, variable } from '../../support/sink-batches.ts'
+import { contractBatch, contractTable, fixed, list, valuesBatch, variable } from '../../support/sink-batches.ts'
 import type { ThreadTask } from '../../support/sink-thread.ts'
 import type { WriterSaid, WriterTask } from '../../support/sink-writer.ts'
 import { describeSinkContract } from '../sink-contract.ts'
@@ -76,6 +76,39 @@ describe('DuckDbSink', () => {
       as: 'epoch_us(value)',
     },
     {
+      type: 'timestampNanos',
+      column: fixed(BigInt64Array.of(0n, 1n, 9_223_372_036_854_775_806n, -9_223_372_036_854_775_806n)),
+      rows: 4,
+      texts: ['0', '1', '9223372036854775806', '-9223372036854775806'],
+      as: 'epoch_ns(value)',
+    },
+    {
+      type: 'int64[]',
+      column: list(fixed(BigInt64Array.of(-(2n ** 63n), 2n ** 53n + 1n, 7n)), [2, 0, null, 1]),
+      rows: 4,
+      texts: ['[-9223372036854775808, 9007199254740993]', '[]', null, '[7]'],
+    },
+    {
+      type: 'string[]',
+      column: list(text('', 'twelve bytes', 'thirteen byte', long), [0, 2, 1, 1]),
+      rows: 4,
+      texts: ['[]', '["","twelve bytes"]', '["thirteen byte"]', JSON.stringify([long])],
+      as: 'to_json(value)',
+    },
+    {
+      type: 'bytes[]',
+      column: list(variable([Uint8Array.of(0, 255), new Uint8Array(0)]), [null, 2]),
+      rows: 2,
+      texts: [null, "[00FF, '']"],
+      as: 'list_transform(value, lambda each: hex(each))',
+    },
+    {
+      type: 'bool[]',
+      column: list(fixed(Uint8Array.of(1, 0, 1)), [3]),
+      rows: 1,
+      texts: ['[true, false, true]'],
+    },
+    {
       type: 'duration',
       column: fixed(BigInt64Array.of(0n, -1n, 315_576_000_000_000_000n)),
       rows: 3,
@@ -116,7 +149,7 @@ describe('DuckDbSink', () => {
       await sink.evolve(batch.table)
       assert.deepEqual(await sink.write([batch], noSignal), [{ kind: 'durable', next: rows, rows }])
       await sink.close()
-      const read = await queryDuckDb(path, `select (${as})::varchar as text from ${batch.table.name} order by place`)
+      const read = await queryDuckDb(path, `select (${as})::varchar as text from "${batch.table.name}" order by place`)
       assert.deepEqual(
         read.map((row) => row['text']),
         texts,
@@ -139,6 +172,31 @@ describe('DuckDbSink', () => {
        from contract`,
     )
     assert.deepEqual(sums, { rows: 10_000n, places: 10_000n, wrong_nulls: 0n, wrong_words: 0n })
+  })
+
+  test('lists with more items than a chunk has rows arrive whole, each with its own', async () => {
+    const path = newPath()
+    const { sink, epoch } = await claimedSink(path)
+    const lengths = Array.from({ length: 5000 }, (_, row) => row % 7)
+    const items = lengths.flatMap((length, row) =>
+      Array.from({ length }, (_, item) => Buffer.from(`item ${row}/${item}`)),
+    )
+    const batch = valuesBatch(
+      { name: 'value', type: 'string[]', nullable: false },
+      list(variable(items), lengths),
+      5000,
+      epoch,
+    )
+    await sink.evolve(batch.table)
+    assert.equal((await sink.write([batch], noSignal))[0]?.kind, 'durable')
+    await sink.close()
+    const [sums] = await queryDuckDb(
+      path,
+      `select count(*) as rows, sum(len(value))::int as items,
+              count(*) filter (value <> [format('item {}/{}', place, item) for item in range(place % 7)]) as wrong
+       from ${`"${batch.table.name}"`}`,
+    )
+    assert.deepEqual(sums, { rows: 5000n, items: items.length, wrong: 0n })
   })
 
   test('rows that break a rule of the table are named, wherever they are, and the rest is then taken', async () => {
