@@ -31,9 +31,9 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
         default: null,
       },
       memoryLimit: {
-        doc: "What DuckDB's own memory may take, beside `memory.maxBytes`: rows that are being written, the end of each table, indexes.",
+        doc: "What DuckDB's own memory may take, beside `memory.maxBytes`: rows that are being written, the end of each table, indexes. 512 MiB without it.",
         format: 'size',
-        default: '512MiB',
+        default: 512 * 2 ** 20,
       },
       threads: {
         doc: 'Threads of DuckDB itself. Writing hardly gains from a second one, and each record then costs more.',

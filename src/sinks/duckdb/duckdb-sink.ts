@@ -264,7 +264,7 @@ function translated(error: unknown, path: string): MillraceError {
   if (error instanceof SinkRefusedError || error instanceof SinkUnavailableError) return error
   const message = messageChain(error)
   if (
-    /Catalog Error|Binder Error|Parser Error|Permission|not a valid DuckDB|Cannot open file|Is a directory|lock on file/i.test(
+    /Failed to set config|Catalog Error|Binder Error|Parser Error|Permission|not a valid DuckDB|Cannot open file|Is a directory|lock on file/i.test(
       message,
     )
   ) {
