@@ -158,7 +158,7 @@ export class Pipeline implements Health {
         departed: (...load) => report.departed(...load),
         finished: (...load) => report.finished(...load),
         durable: (lane, part, counts) => {
-          reader.grant(lane, part.bytes)
+          this.#assignment.release(lane, part.bytes)
           report.durable(lane, part, counts)
         },
         retry: (...part) => report.retry(...part),

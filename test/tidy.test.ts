@@ -105,7 +105,7 @@ test('a file is named for what it holds', () => {
 })
 
 test('file names are in kebab-case', () => {
-  const kebab = /^(.*\/)?[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|worker|d))?\.\w+$/
+  const kebab = /^(.*\/)?[a-z0-9]+(-[a-z0-9]+)*(\.(test|model\.test|bench|worker|d))?\.\w+$/
   const code = listFiles().filter((path) => /\.(ts|mjs|js|cc|h|json|proto|py)$/.test(path) && !path.endsWith('.d.ts'))
   const wrong = code.filter((path) => !kebab.test(path) && !path.endsWith('.py'))
   none(wrong.map((path) => `${path}: rename it like offset-watermark.ts`))

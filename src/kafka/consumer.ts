@@ -78,6 +78,11 @@ export class Consumer {
     else this.binding.unassign()
   }
 
+  /** True from when the group gave our partitions to others until the revoke that tells us of it is answered. */
+  assignmentLost(): boolean {
+    return this.binding.assignmentLost()
+  }
+
   /**
    * Commits next offsets and waits for the broker's answer, which needs the common queue to be polled meanwhile. Rejects
    * with KafkaUnavailableError; what was committed then is unknown. At most one at a time.

@@ -14,7 +14,9 @@ export class OffsetCommitter {
   readonly #watermarks: () => readonly PartitionOffset[]
   readonly #onResult: (error: Error | undefined) => void
   readonly #committed = new Map<string, number>()
+  /** The request under way, and the partitions of it that are still ours. */
   #current: Promise<void> | undefined
+  #asked = new Set<string>()
   #timer: NodeJS.Timeout | undefined
 
   /** `watermarks` gives, for each partition that is ours now, the offset below which all is durable or dead-lettered. */
@@ -46,19 +48,22 @@ export class OffsetCommitter {
    * that was durable at the call is committed. Never rejects: the result goes to `onResult`.
    */
   async commit(): Promise<boolean> {
-    await this.#current
+    // More than once: of several that waited, the first one to go on has sent a request of its own.
+    while (this.#current) await this.#current
     const offsets = this.#watermarks().filter((each) => this.#committed.get(partitionKey(each)) !== each.offset)
     if (offsets.length === 0) return true
+    this.#asked = new Set(offsets.map(partitionKey))
     let sent = false
     this.#current = this.#sendBetweenFailPoints(offsets).then(
       () => {
-        for (const each of offsets) this.#committed.set(partitionKey(each), each.offset)
+        for (const each of offsets) this.#acknowledge(each)
         sent = true
         this.#onResult(undefined)
       },
       (error: Error) => this.#onResult(error),
     )
     await this.#current
+    this.#current = undefined
     return sent
   }
 
@@ -68,8 +73,13 @@ export class OffsetCommitter {
     if (failPointsArmed) await failPoint('after-offset-commit')
   }
 
-  /** Forgets a partition that was given up: its next assignment begins from what the group has then. */
+  /** Forgets a partition that was given up, an answer still to come too: its next assignment begins from nothing. */
   forget(partition: { topic: string; partition: number }): void {
     this.#committed.delete(partitionKey(partition))
+    this.#asked.delete(partitionKey(partition))
+  }
+
+  #acknowledge(place: PartitionOffset): void {
+    if (this.#asked.has(partitionKey(place))) this.#committed.set(partitionKey(place), place.offset)
   }
 }

@@ -14,6 +14,8 @@ export interface GroupMember {
   unassign(partitions: readonly TopicPartition[]): void
   committed(partitions: readonly TopicPartition[]): Promise<(number | undefined)[]>
   logRange(partition: TopicPartition): Promise<{ start: number; end: number }>
+  /** The group gave away what we have not yet answered for: a commit would be refused, or move another's offset back. */
+  assignmentLost(): boolean
 }
 
 export interface AssignmentOptions {
@@ -102,12 +104,18 @@ export class Assignment {
    */
   async close(deadlineMs: number): Promise<boolean> {
     this.#closing = true
-    await this.#queue
     const lanes = [...this.#options.lanes]
     const drained = await this.#drain(lanes, 'shutdown', deadlineMs)
-    const committed = await withDeadline(this.#options.commit(), commitBeforeRevokeMs)
+    const committed = await this.#commit()
     for (const lane of lanes) this.#drop(lane)
-    return drained && committed === true
+    // A rebalance that came meanwhile is answered before the consumer leaves; with its lanes dropped it has little to do.
+    await withDeadline(this.#queue, claimBeforeAssignMs + commitBeforeRevokeMs)
+    return drained && committed
+  }
+
+  /** Bytes of a lane are durable: as many may be read again. A partition that came back owes nothing to its former lane. */
+  release(lane: Lane, bytes: number): void {
+    if (!lane.closed) this.#options.reader.grant(lane, bytes)
   }
 
   /** Claims a lane anew and reads on from where its sink stands then; for lanes whose load was lost, fenced or resynced. */
@@ -116,15 +124,17 @@ export class Assignment {
     lane.reclaim()
     this.#shares.delete(lane)
     let waitMs = firstWaitMs
-    for (let attempt = 1; !lane.closed; attempt++) {
+    // Asked after every wait: the partition may have another lane by then, and its reading is not ours to rewind.
+    const over = () => lane.waiting !== 'claim' || lane.draining !== undefined || this.#closing
+    for (let attempt = 1; !over(); attempt++) {
       await delay(waitMs)
-      if (lane.closed || this.#closing) return
+      if (over()) return
       try {
         const start = (await this.#starts([lane])).get(lane)!
-        if (lane.closed) return
         const offset = start.offset ?? (await this.#options.member.logRange(lane)).start
+        if (over()) return
         await reader.rewind(lane, offset)
-        if (lane.closed) return
+        if (over()) return
         this.#begin(lane, { ...start, offset })
         this.#shareOut()
         return
@@ -144,6 +154,7 @@ export class Assignment {
       for (const lane of fresh) events.waiting(lane, error, 0)
       return undefined
     })
+    if (this.#closing) return member.assign([])
     for (const lane of fresh) {
       lanes.add(lane)
       // Before assign: only then can no record slip past the reader.
@@ -169,14 +180,11 @@ export class Assignment {
     if (failPointsArmed) await failPoint('in-revoke')
     const { member, events } = this.#options
     const given = partitions.flatMap(({ topic, partition }) => this.#options.lanes.get(topic, partition) ?? [])
-    if (lost || this.#closing) {
-      // Another member may write them already: nothing of ours is written or committed after this.
-      events.revoked(given, 'lost')
-    } else {
-      const drained = await this.#drain(given, 'revoke', this.#options.drainMs)
-      await withDeadline(this.#options.commit(), commitBeforeRevokeMs)
-      events.revoked(given, drained ? 'drained' : 'deadline')
-    }
+    const drained = !lost && (await this.#drain(given, 'revoke', this.#options.drainMs))
+    // Another member may write them already: nothing of ours is written or committed after this.
+    const gone = lost || member.assignmentLost()
+    if (!gone) await this.#commit()
+    events.revoked(given, gone ? 'lost' : drained ? 'drained' : 'deadline')
     for (const lane of given) this.#drop(lane)
     this.#shareOut()
     member.unassign(partitions)
@@ -190,6 +198,12 @@ export class Assignment {
     const all = Promise.all(lanes.map((lane) => lane.drain(why, drainLimits.maxBytes, drainLimits.maxRecords)))
     events.changed()
     return (await withDeadline(all, deadlineMs)) !== undefined
+  }
+
+  /** Commits the watermarks, while they are ours to commit; true when they are committed. */
+  async #commit(): Promise<boolean> {
+    if (this.#options.member.assignmentLost()) return false
+    return (await withDeadline(this.#options.commit(), commitBeforeRevokeMs)) === true
   }
 
   #drop(lane: Lane): void {

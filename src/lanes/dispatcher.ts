@@ -190,6 +190,8 @@ export class Dispatcher {
         const error = this.#reviveError(outcome)
         lane.settle(outcome.next, outcome.counts)
         this.#events.durable(lane, part, outcome.counts)
+        // Its partition may have another lane by now, which must not be stopped for this one.
+        if (lane.closed) return
         lane.stop(error)
         this.#events.stopped(lane, error)
         return
@@ -202,7 +204,7 @@ export class Dispatcher {
   #lose(lane: Lane, part: LanePart, why: 'resync' | 'fenced' | 'worker', error: Error | undefined): void {
     lane.abandon()
     if (error) lane.failed(error)
-    if (!lane.closed) this.#events.lost(lane, part, why, error)
+    if (!lane.closed && lane.stopReason === undefined) this.#events.lost(lane, part, why, error)
   }
 
   #gate(route: string): RouteGate {

@@ -155,7 +155,7 @@ export class Lane {
   /** Waits for a claim and a rewind, with nothing buffered: what was read is read again afterwards. */
   reclaim(): void {
     assert(this.#inFlight === undefined)
-    if (this.#state === 'closed') return
+    if (this.#state === 'closed' || this.#state === 'stopped') return
     this.#clearQueue()
     this.#deadLettered = []
     this.#state = 'claiming'
@@ -227,7 +227,8 @@ export class Lane {
     this.#deadLettered = this.#deadLettered.filter((offset) => offset >= next)
     if (this.#state === 'closed') return
     this.#base = next
-    this.#watermark = next
+    // It may have passed control records meanwhile, and never goes back.
+    this.#watermark = Math.max(next, this.#watermark ?? next)
     this.#changed('progress')
     this.#noteDrained()
   }

@@ -80,4 +80,33 @@ describe('OffsetCommitter', () => {
     committer.forget(at(0, 0))
     assert.equal(committer.committed(at(0, 0)), undefined)
   })
+  test('of several that waited for one request, the first sends and the others wait for that', async () => {
+    const { requests, state, committer } = setUp()
+    state.watermarks = [at(0, 10)]
+    const first = committer.commit()
+    await Promise.resolve()
+    state.watermarks = [at(0, 20)]
+    const waiting = [committer.commit(), committer.commit()]
+    requests[0]?.answer()
+    await first
+    await new Promise(setImmediate)
+    assert.deepEqual(
+      requests.map(({ offsets }) => offsets),
+      [[at(0, 10)], [at(0, 20)]],
+    )
+    requests[1]?.answer()
+    assert.deepEqual(await Promise.all(waiting), [true, true])
+    assert.equal(requests.length, 2, 'what the other committed is not sent again')
+  })
+
+  test('an answer for a partition that was given up meanwhile counts for the others only', async () => {
+    const { requests, state, committer } = setUp()
+    state.watermarks = [at(0, 10), at(1, 5)]
+    const first = committer.commit()
+    await Promise.resolve()
+    committer.forget(at(0, 0))
+    requests[0]?.answer()
+    await first
+    assert.deepEqual([committer.committed(at(0, 0)), committer.committed(at(1, 0))], [undefined, 5])
+  })
 })

@@ -25,15 +25,29 @@ export async function writeReadings(
   const type = await loadMessageType({ files: [readingProto], message: readingMessage })
   const readings = simulatedReadings(type, 7)
   const broken = new Set<string>()
-  await withProducer(bootstrap, async (producer, room) => {
+  function* all() {
     for (let index = 0; index < records; index++) {
       const { key, value, broken: isBroken } = readings.next().value
       const partition = index % partitions
       if (isBroken) broken.add(`${partition}/${Math.floor(index / partitions)}`)
+      yield { partition, value, key }
+    }
+  }
+  await produceAll(bootstrap, topic, all())
+  return { records, broken }
+}
+
+/** Writes records as fast as the broker takes them. */
+export async function produceAll(
+  bootstrap: string,
+  topic: string,
+  records: Iterable<{ readonly partition: number; readonly value: Buffer; readonly key?: string }>,
+): Promise<void> {
+  await withProducer(bootstrap, async (producer, room) => {
+    for (const { partition, value, key } of records) {
       while (!tryProduce(producer, topic, partition, value, key)) await room()
     }
   })
-  return { records, broken }
 }
 
 /** Runs `write` with an idempotent producer, then waits until all is acknowledged. `room` resolves when some of it was. */
@@ -66,7 +80,13 @@ export async function withProducer(
   if (failure) throw new Error('a record was not acknowledged', { cause: failure })
 }
 
-function tryProduce(producer: Producer, topic: string, partition: number, value: Buffer | null, key: string): boolean {
+function tryProduce(
+  producer: Producer,
+  topic: string,
+  partition: number,
+  value: Buffer,
+  key: string | undefined,
+): boolean {
   try {
     producer.produce(topic, partition, value, key)
     return true
