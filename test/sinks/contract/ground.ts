@@ -7,17 +7,19 @@ import type { BatchPlace } from '../../support/sink-batches.ts'
 import { makeSink } from './store-under-test.ts'
 import type { StoreUnderTest } from './store-under-test.ts'
 
-const deliveredWithinMs = 60_000
 const writtenWithinMs = 20_000
 const againAfterMs = 20
 
 /** What a case stands on: a store, the sinks that it opened on it, and the words to speak of rows. */
 export class Ground<Store extends StoreUnderTest = StoreUnderTest> {
   readonly store: Store
+  readonly #patienceMs: number
   readonly #opened = new Set<Sink>()
 
-  constructor(store: Store) {
+  /** `patienceMs` is how long a sink that answers `retry` is waited for. */
+  constructor(store: Store, patienceMs = 60_000) {
     this.store = store
+    this.#patienceMs = patienceMs
   }
 
   async open(group = 'g', table: TableSchema = contractTable): Promise<Sink> {
@@ -58,7 +60,7 @@ export class Ground<Store extends StoreUnderTest = StoreUnderTest> {
 
   /** Writes as the core does, for as long as the answer is `retry`. Gives the last answer, and the errors before it. */
   async deliver(sink: Sink, batch: BatchPlace | Batch): Promise<{ ack: Ack; errors: Error[] }> {
-    const deadline = performance.now() + deliveredWithinMs
+    const deadline = performance.now() + this.#patienceMs
     const errors: Error[] = []
     for (;;) {
       const made = 'columns' in batch ? batch : contractBatch(batch)

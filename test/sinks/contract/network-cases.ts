@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Ack } from '../../../src/sinks/sink.ts'
 import { seededRandom } from '../../support/seeded-random.ts'
-import type { Direction } from '../../support/tcp-proxy.ts'
+import { places, range } from './ground.ts'
 import type { ContractCase, Ground } from './ground.ts'
 import type { Capable } from './store-under-test.ts'
 
@@ -13,11 +13,9 @@ const impatienceMs = 1_500
 /** A claim that is not answered by then waits for a lock. */
 const waitsAfterMs = 100
 
-/** In steps of a write of 300 rows, which is some thousand bytes one way and some hundred the other. */
-const cuts: { direction: Direction; bytes: readonly number[] }[] = [
-  { direction: 'fromClient', bytes: [0, 1, 40, 150, 400, 2_000, 6_000] },
-  { direction: 'fromServer', bytes: [0, 1, 20, 60, 100, 150] },
-]
+const rowsOfWrite = 300
+/** Where a write is cut: so many bytes after it began, and so many before it ended. */
+const cuts = { afterBegin: [0, 1, 60, 150, 1_000, 4_000], beforeEnd: [150, 90, 60, 40, 25, 10, 1] }
 
 /** Between a sink and its server the network fails. */
 export const networkCases: readonly NetworkCase[] = [
@@ -47,18 +45,28 @@ export const networkCases: readonly NetworkCase[] = [
       await ground.holdsJust(8)
     },
   },
-  ...cuts.map(({ direction, bytes }): NetworkCase => ({
+  ...(['fromClient', 'fromServer'] as const).map((direction): NetworkCase => ({
     name: `a connection cut after any number of bytes ${direction} costs no row and doubles none`,
     run: async (ground) => {
+      const { proxy } = ground.store.network
       const { sink, epoch } = await owner(ground)
-      let next = 0
-      for (const count of bytes) {
-        void ground.store.network.proxy.cutAfter(direction, count)
-        const { ack } = await ground.deliver(sink, { epoch, base: next, next: next + 300 })
-        assert.ok(ack.kind === 'durable' && ack.next === next + 300, `after ${count} bytes: ${JSON.stringify(ack)}`)
-        next += 300
+      let length = 0
+      proxy.hook = (seen) => {
+        if (seen.direction === direction) length += seen.bytes.length
+        return 'pass'
       }
-      await ground.holdsJust(next)
+      // Numbers with as many digits each, so that every write is as long as this one.
+      const first = 1_000_000
+      let next = first + rowsOfWrite
+      await ground.write(sink, { epoch, base: first, next })
+      for (const bytes of [...cuts.afterBegin, ...cuts.beforeEnd.map((each) => length - each)]) {
+        if (bytes < 0) continue
+        void proxy.cutAfter(direction, bytes)
+        const { ack } = await ground.deliver(sink, { epoch, base: next, next: next + rowsOfWrite })
+        next += rowsOfWrite
+        assert.ok(ack.kind === 'durable' && ack.next === next, `after ${bytes} bytes: ${JSON.stringify(ack)}`)
+      }
+      assert.deepEqual(await ground.rows(), places(range(first, next)))
     },
   })),
   {
