@@ -59,6 +59,28 @@ export class SinkRefusedError extends MillraceError {
   readonly retryable = false
 }
 
+/**
+ * A worker thread ended, or was ended because it stood still, with a load under way: written or not is unknown. `step` is what
+ * it was doing, which tells whether a record may be the cause: a store that does not answer says nothing of a record.
+ */
+export class WorkerDiedError extends MillraceError {
+  override readonly name = 'WorkerDiedError'
+  readonly code: 'WORKER_KILLED' | 'WORKER_HUNG'
+  readonly retryable = true
+  readonly step: 'waiting' | 'decoding' | 'dead-lettering' | 'writing'
+
+  constructor(code: WorkerDiedError['code'], step: WorkerDiedError['step'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.step = step
+  }
+
+  /** True when a record of the load may be why. */
+  get blamesRecords(): boolean {
+    return this.code === 'WORKER_KILLED' ? this.step !== 'waiting' : this.step === 'decoding'
+  }
+}
+
 /** A record can never be written and there is no dead-letter topic to keep it: its partition stands still. */
 export class PoisonRecordError extends MillraceError {
   override readonly name = 'PoisonRecordError'

@@ -23,9 +23,9 @@ export type FailPlace = (typeof failPlaces)[number]
 
 /**
  * kill: SIGKILL to the own process. throw: an error without a name of ours. delay: waits, the thread goes on. stall: the
- * thread stands still. exit, hang: the thread ends, or loops for ever.
+ * thread stands still. exit, hang, exhaust: the thread ends, stands still for ever, or fills its heap until V8 ends it.
  */
-const actions = ['kill', 'throw', 'delay', 'stall', 'exit', 'hang'] as const
+const actions = ['kill', 'throw', 'delay', 'stall', 'exit', 'hang', 'exhaust'] as const
 type Action = (typeof actions)[number]
 
 interface FailPoint {
@@ -106,7 +106,14 @@ async function act(where: string, action: Action, ms: number): Promise<void> {
       return process.exit(70)
     case 'hang':
       return standStill(Infinity)
+    case 'exhaust':
+      return exhaust()
   }
+}
+
+function exhaust(): never {
+  const hoard: unknown[] = []
+  for (;;) hoard.push(new Array(1000).fill(hoard.length))
 }
 
 function standStill(ms: number): void {

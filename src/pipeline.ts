@@ -11,7 +11,7 @@ import { OffsetCommitter } from './kafka/offset-committer.ts'
 import type { PartitionError } from './kafka/native-reader.ts'
 import type { PartitionReader, TopicPartition } from './kafka/partition-reader.ts'
 import { createReader } from './kafka/reader-choice.ts'
-import { SlabView } from './kafka/slab.ts'
+import { SlabView, splitSlab } from './kafka/slab.ts'
 import { parseStatistics } from './kafka/statistics.ts'
 import type { PartitionStatistics } from './kafka/statistics.ts'
 import type { Topics } from './kafka/topic-directory.ts'
@@ -153,6 +153,10 @@ export class Pipeline implements Health {
       lanes: this.lanes,
       runnerOf: (route) => this.#poolOf(route),
       waitMs: retryWaitMs,
+      split: ({ buffer }, records) => {
+        const [head, rest] = splitSlab(buffer, records)
+        return [describeSlab(head), describeSlab(rest)]
+      },
       reviveError: ({ error }) => new WorkerError(error),
       events: {
         departed: (...load) => report.departed(...load),

@@ -207,16 +207,23 @@ export function packSlab(records: readonly RecordToPack[]): ArrayBuffer {
 
 /** The last `count` records of slabs of one partition, or all where there are fewer, as one slab. */
 export function joinSlabs(slabs: readonly SlabView[], count: number): ArrayBuffer {
-  const records = slabs.flatMap((slab) =>
-    Array.from({ length: slab.count }, (_, index) => ({
-      offset: slab.offset(index),
-      timestamp: slab.timestamp(index),
-      key: slab.key(index),
-      value: slab.value(index),
-      headers: slab.headers(index),
-    })),
-  )
-  return packSlab(records.slice(-count))
+  return packSlab(slabs.flatMap(recordsOf).slice(-count))
+}
+
+/** The first `count` records of a slab and the rest, as slabs of their own. For the rare cut: each record is copied. */
+export function splitSlab(buffer: ArrayBuffer, count: number): [ArrayBuffer, ArrayBuffer] {
+  const records = recordsOf(new SlabView(buffer))
+  return [packSlab(records.slice(0, count)), packSlab(records.slice(count))]
+}
+
+function recordsOf(slab: SlabView): RecordToPack[] {
+  return Array.from({ length: slab.count }, (_, index) => ({
+    offset: slab.offset(index),
+    timestamp: slab.timestamp(index),
+    key: slab.key(index),
+    value: slab.value(index),
+    headers: slab.headers(index),
+  }))
 }
 
 const noHeaders = new Uint8Array(0)

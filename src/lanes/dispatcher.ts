@@ -1,7 +1,8 @@
+import { WorkerDiedError } from '../errors.ts'
 import { failPoint, failPointsArmed } from '../fail-points.ts'
 import type { LoadResult, PartCounts, PartOutcome, TaskPart } from '../workers/messages.ts'
 import type { LaneSet } from './lane-set.ts'
-import type { Lane, LanePart } from './lane.ts'
+import type { Lane, LanePart, SplitSlab } from './lane.ts'
 import { RouteGate } from './route-gate.ts'
 import type { GateState } from './route-gate.ts'
 import { planLoad } from './scheduler.ts'
@@ -11,6 +12,8 @@ import type { FlushReason, LoadLimits, PlannedLoad } from './scheduler.ts'
 export interface LoadRunner {
   /** So many loads at once. */
   readonly loadsMax: number
+  /** Loads run side by side in one thread: one that ends it takes others along. */
+  readonly threadsShared: boolean
   readonly limits: LoadLimits
   load(route: string, parts: readonly TaskPart[]): Promise<LoadResult>
 }
@@ -40,6 +43,7 @@ export class Dispatcher {
   readonly #reviveError: (outcome: PartOutcome & { kind: 'retry' | 'stopped' }) => Error
   readonly #gates = new Map<string, RouteGate>()
   readonly #waitMs: (error: Error, attempt: number) => number
+  readonly #split: SplitSlab
   readonly #loads = new Map<LoadRunner, number>()
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
@@ -49,12 +53,14 @@ export class Dispatcher {
     runnerOf: (route: string) => LoadRunner
     waitMs: (error: Error, attempt: number) => number
     reviveError: (outcome: PartOutcome & { kind: 'retry' | 'stopped' }) => Error
+    split: SplitSlab
     events: DispatchEvents
   }) {
     this.#lanes = options.lanes
     this.#runnerOf = options.runnerOf
     this.#waitMs = options.waitMs
     this.#reviveError = options.reviveError
+    this.#split = options.split
     this.#events = options.events
   }
 
@@ -99,7 +105,8 @@ export class Dispatcher {
       const now = performance.now()
       const ready = [...this.#lanes].filter((lane) => lane.ready)
       const limitsOf = (route: string) => this.#runnerOf(route).limits
-      const plan = planLoad(ready, limitsOf, now, (route) => this.busy(route) || this.#gate(route).blocked(now))
+      const blocked = (route: string) => this.busy(route) || this.#keepsApart(route) || this.#gate(route).blocked(now)
+      const plan = planLoad(ready, limitsOf, now, blocked)
       if ('load' in plan) {
         this.#depart(plan.load)
         continue
@@ -118,6 +125,7 @@ export class Dispatcher {
     let bytes = 0
     let records = 0
     for (const lane of lanes) {
+      lane.cutHead(this.#split)
       const part = lane.take(Math.max(0, maxBytes - bytes), Math.max(0, maxRecords - records))
       bytes += part.bytes
       records += part.records
@@ -144,6 +152,7 @@ export class Dispatcher {
       next: part.next,
       slabs: part.slabs.map(({ buffer }) => buffer),
       deadLettered: part.deadLettered,
+      quarantine: part.quarantine,
     }))
     let result: LoadResult | undefined
     let failure: Error | undefined
@@ -158,8 +167,7 @@ export class Dispatcher {
     this.#loads.set(runner, this.loadsInFlight(runner) - 1)
     if (result === undefined) {
       // The worker died with the load: written or not is unknown, so the sink is asked where it stands.
-      this.#gate(route).failed(failure!, performance.now())
-      for (const { lane, part } of taken) this.#lose(lane, part, 'worker', failure)
+      this.#died(route, taken, failure!)
     } else {
       const failed = result.outcomes.find((outcome) => outcome.kind === 'retry')
       if (failed) this.#gate(route).failed(this.#reviveError(failed), performance.now())
@@ -168,6 +176,18 @@ export class Dispatcher {
       this.#events.finished(route, result)
     }
     this.wake()
+  }
+
+  #died(route: string, taken: readonly { lane: Lane; part: LanePart }[], failure: Error): void {
+    const blamed = failure instanceof WorkerDiedError && failure.blamesRecords
+    // While one bad record is looked for, its neighbours in other partitions go on.
+    const expected = blamed && taken.length === 1 && taken[0]!.lane.suspect
+    const gate = this.#gate(route)
+    if (!expected || gate.state) gate.failed(failure, performance.now())
+    for (const { lane, part } of taken) {
+      if (blamed) lane.suspectLoad(taken.length === 1, failure.code)
+      this.#lose(lane, part, 'worker', failure)
+    }
   }
 
   #settle(lane: Lane, part: LanePart, outcome: PartOutcome): void {
@@ -205,6 +225,13 @@ export class Dispatcher {
     lane.abandon()
     if (error) lane.failed(error)
     if (!lane.closed && lane.stopReason === undefined) this.#events.lost(lane, part, why, error)
+  }
+
+  /** True while loads must go one by one: a suspect one may end its thread, and who shares it would be suspect too. */
+  #keepsApart(route: string): boolean {
+    const runner = this.#runnerOf(route)
+    if (!runner.threadsShared || this.loadsInFlight(runner) === 0) return false
+    return [...this.#lanes].some((lane) => lane.suspect && this.#runnerOf(lane.route) === runner)
   }
 
   #gate(route: string): RouteGate {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import type { PartCounts } from '../workers/messages.ts'
+import type { PartCounts, Quarantine } from '../workers/messages.ts'
 import type { Books } from './books.ts'
+import { Suspicion } from './suspicion.ts'
 
 /** A slab as a lane keeps it: still packed, with what the lane must know of it. */
 export interface LaneSlab {
@@ -23,7 +24,12 @@ export interface LanePart {
   readonly deadLettered: readonly number[]
   /** When its oldest record arrived, on the monotonic clock in milliseconds. */
   readonly arrivedAt: number
+  /** Set when the part is the one record that ends its worker. */
+  readonly quarantine: Quarantine | undefined
 }
+
+/** The first `records` of a slab and the rest, as slabs of their own. */
+export type SplitSlab = (slab: LaneSlab, records: number) => readonly [LaneSlab, LaneSlab]
 
 /** Why a lane makes no step. `load` and `nothing to read` are ordinary. */
 export type Waiting = 'nothing to read' | 'scheduler' | 'load' | 'claim' | 'operator' | 'closed'
@@ -68,6 +74,8 @@ export class Lane {
   #changedAt = performance.now()
   #progressedAt = performance.now()
   #lastFailure: LaneFailure | undefined
+  /** Survives a claim anew, as what it is about does. */
+  readonly #suspicion = new Suspicion()
   #draining: 'revoke' | 'shutdown' | undefined
   readonly #drained: Promise<void>
   #resolveDrained: () => void = () => undefined
@@ -126,6 +134,10 @@ export class Lane {
   get lastFailure(): LaneFailure | undefined {
     return this.#lastFailure
   }
+  /** True when it may end a worker: its load is to hold nothing of other lanes. */
+  get suspect(): boolean {
+    return this.#suspicion.active
+  }
   /** True when a load may take from it. */
   get ready(): boolean {
     return this.#state === 'flowing' && this.#inFlight === undefined && this.#queue.length > 0
@@ -183,15 +195,27 @@ export class Lane {
     this.#books.received(slab.records)
   }
 
+  /** Cuts the first slab to what a load may hold of it while a record of the lane is suspect. */
+  cutHead(split: SplitSlab): void {
+    const head = this.#queue[0]
+    const { recordsMax } = this.#suspicion
+    if (head === undefined || head.slab.records <= recordsMax) return
+    const cut = split(head.slab, recordsMax)
+    this.#queue.splice(0, 1, ...cut.map((slab) => ({ ...head, slab })))
+    // Two slabs have two prefixes.
+    this.#bufferedBytes += cut[0].buffer.byteLength + cut[1].buffer.byteLength - head.slab.buffer.byteLength
+  }
+
   /** Takes slabs from the head for a load: as many as fit, and always one. The lane must be ready. */
   take(bytesMax: number, recordsMax: number): LanePart {
     assert(this.ready)
     const slabs: LaneSlab[] = []
     const arrivedAt = this.#queue[0]!.arrivedAt
+    const countMax = Math.min(recordsMax, this.#suspicion.recordsMax)
     let bytes = 0
     let records = 0
     for (const { slab } of this.#queue) {
-      const fits = bytes + slab.buffer.byteLength <= bytesMax && records + slab.records <= recordsMax
+      const fits = bytes + slab.buffer.byteLength <= bytesMax && records + slab.records <= countMax
       if (slabs.length > 0 && !fits) break
       slabs.push(slab)
       bytes += slab.buffer.byteLength
@@ -208,6 +232,7 @@ export class Lane {
       slabs,
       deadLettered: this.#deadLettered,
       arrivedAt,
+      quarantine: this.#suspicion.quarantineOf(slabs[0]!.first),
     }
     this.#inFlight = part
     this.#changed()
@@ -229,6 +254,7 @@ export class Lane {
     this.#base = next
     // It may have passed control records meanwhile, and never goes back.
     this.#watermark = Math.max(next, this.#watermark ?? next)
+    this.#suspicion.passed(next)
     this.#changed('progress')
     this.#noteDrained()
   }
@@ -246,6 +272,12 @@ export class Lane {
     this.#bufferedRecords += part.records
     this.#changed()
     this.#noteDrained()
+  }
+
+  /** The load in flight ended its worker, and a record of it may be why. `alone`: the load held nothing of other lanes. */
+  suspectLoad(alone: boolean, code: string): void {
+    const part = this.#inFlight
+    if (part && this.#state !== 'closed') this.#suspicion.died({ ...part, first: part.slabs[0]!.first }, alone, code)
   }
 
   /** The load is lost with its worker, or refused by the sink: nothing of it is buffered any more. */

@@ -1,5 +1,5 @@
 /** Why a load left: the label of its metric. */
-export type FlushReason = 'bytes' | 'records' | 'age' | 'revoke' | 'shutdown'
+export type FlushReason = 'bytes' | 'records' | 'age' | 'revoke' | 'shutdown' | 'suspect'
 
 /** A lane with something to write and no load in flight, as the scheduler sees it. */
 export interface ReadyLane {
@@ -8,6 +8,8 @@ export interface ReadyLane {
   readonly bufferedRecords: number
   readonly oldestAt: number | undefined
   readonly draining: 'revoke' | 'shutdown' | undefined
+  /** A record of it may end its worker. */
+  readonly suspect: boolean
 }
 
 export interface LoadLimits {
@@ -25,7 +27,8 @@ export interface PlannedLoad<L> {
 
 /**
  * The next load that is due, or when one may be. Lanes of one route share a load; a load leaves when its lanes hold enough
- * bytes or records, when the oldest record has waited `lingerMs`, or when a lane is being drained. Pure: `now` is the
+ * bytes or records, when the oldest record has waited `lingerMs`, or when a lane is being drained. A suspect lane goes alone and
+ * at once. Pure: `now` is the
  * monotonic clock in milliseconds, and `blocked` names routes whose sink must not be tried now.
  */
 export function planLoad<L extends ReadyLane>(
@@ -37,6 +40,8 @@ export function planLoad<L extends ReadyLane>(
   let dueAt = Infinity
   for (const [route, lanes] of byRoute(ready)) {
     if (blocked(route)) continue
+    const suspect = lanes.find((lane) => lane.suspect)
+    if (suspect) return { load: { route, reason: 'suspect', lanes: [suspect] } }
     const limits = limitsOf(route)
     const reason = flushReason(lanes, limits, now)
     if (reason !== undefined) return { load: { route, reason, lanes: enough(lanes, limits) } }

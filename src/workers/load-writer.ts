@@ -5,7 +5,7 @@ import { failAtRecord, failPoint, failPointsArmed } from '../fail-points.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { SlabView } from '../kafka/slab.ts'
 import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
-import type { LoadResult, PartOutcome, TaskPart, WorkerReply } from './messages.ts'
+import type { LoadResult, LoadStep, PartOutcome, TaskPart, WorkerReply } from './messages.ts'
 import { withoutRows } from './without-rows.ts'
 
 /** What a load is written with; the same for every load of a route in a worker. */
@@ -13,6 +13,8 @@ export interface LoadTools {
   readonly decoder: Decoder
   readonly sink: Sink
   readonly origin: { readonly route: string; readonly sink: string }
+  /** Tells the main thread what is done from now on. */
+  step(step: LoadStep): void
   /** Stores dead letters through the main thread. Never rejects. */
   store(letters: readonly DeadLetter[]): Promise<WorkerReply>
 }
@@ -41,6 +43,7 @@ interface Progress {
  * outcomes come in the order of the parts.
  */
 export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): Promise<LoadResult> {
+  tools.step('decoding')
   if (failPointsArmed) await meetRecords(parts)
   const startedAt = performance.now()
   const loads = parts.map((part) => decodePart(part, tools))
@@ -53,6 +56,7 @@ export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): P
   for (;;) {
     const open = all.filter(({ outcome }) => outcome === undefined)
     if (open.length === 0) break
+    tools.step('writing')
     if (failPointsArmed) await failPoint('worker-before-write')
     const acks = await tools.sink.write(
       open.map(({ batch }) => batch),
@@ -70,7 +74,8 @@ export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): P
 }
 
 async function meetRecords(parts: readonly TaskPart[]): Promise<void> {
-  for (const view of parts.flatMap(({ slabs }) => slabs.map((slab) => new SlabView(slab)))) {
+  const read = parts.filter(({ quarantine }) => quarantine === undefined)
+  for (const view of read.flatMap(({ slabs }) => slabs.map((slab) => new SlabView(slab)))) {
     for (let index = 0; index < view.count; index++) await failAtRecord(view.key(index))
   }
 }
@@ -82,7 +87,9 @@ interface Letters {
 
 function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
   const views = part.slabs.map((slab) => new SlabView(slab))
-  const decoded = decoder.decode(views, part)
+  // Nobody is to decode it again: no row of it, and a letter without a look inside.
+  const decoded = decoder.decode(part.quarantine ? [] : views, part)
+  const bad = part.quarantine ? [{ ...part.quarantine, offset: views[0]!.offset(0) }] : decoded.bad
   const batch: Batch = {
     route: origin.route,
     topic: part.topic,
@@ -96,7 +103,7 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
     columns: decoded.columns,
   }
   const done = new Set(part.deadLettered)
-  const letters = decoded.bad
+  const letters = bad
     .filter(({ offset }) => !done.has(offset))
     .map(({ offset, code, reason }) => deadLetter(part, views, offset, origin, { stage: 'DECODE', code, reason }))
   const progress: Progress = {
@@ -104,7 +111,7 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
     views,
     batch,
     skipped: decoded.skipped,
-    deadLetters: decoded.bad.length,
+    deadLetters: bad.length,
     stored: [],
     stop: undefined,
     outcome: undefined,
@@ -160,6 +167,7 @@ function takeOut(progress: Progress, rows: readonly PoisonRow[], origin: LoadToo
 async function deadLetterAll(all: readonly Letters[], tools: LoadTools): Promise<void> {
   const some = all.filter(({ letters }) => letters.length > 0)
   if (some.length === 0) return
+  tools.step('dead-lettering')
   const reply = await tools.store(some.flatMap(({ letters }) => letters))
   for (const { progress, letters } of some) {
     if (reply.result === 'stored') {

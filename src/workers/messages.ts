@@ -16,7 +16,16 @@ export type Task =
   /** Opens the sink and makes its tables ready, so that what is wrong shows before the group is joined. */
   | { readonly kind: 'prepare' }
   | { readonly kind: 'claim'; readonly partitions: readonly SinkPartition[] }
-  | { readonly kind: 'load'; readonly route: string; readonly parts: readonly TaskPart[] }
+  | {
+      readonly kind: 'load'
+      readonly route: string
+      readonly parts: readonly TaskPart[]
+      readonly progress: Int32Array
+    }
+
+/** What a worker does with a load, by number: it tells the main thread through `progress`, also when it will never speak again. */
+export const loadSteps = ['waiting', 'decoding', 'dead-lettering', 'writing'] as const
+export type LoadStep = (typeof loadSteps)[number]
 
 /** One lane's part of a load. The slabs are transferred: the sender has none of them afterwards. */
 export interface TaskPart {
@@ -28,6 +37,13 @@ export interface TaskPart {
   readonly slabs: readonly ArrayBuffer[]
   /** Offsets whose dead letters an earlier try has stored. */
   readonly deadLettered: readonly number[]
+  /** The part is one record that ended its worker, alone and more than once: a dead letter, which nobody is to decode again. */
+  readonly quarantine?: Quarantine | undefined
+}
+
+export interface Quarantine {
+  readonly code: string
+  readonly reason: string
 }
 
 /** The fate of a part's records below its `next`. They add up to the number of records of the part. */

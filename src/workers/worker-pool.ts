@@ -3,12 +3,12 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { describeError, WorkerError } from '../errors.ts'
+import { describeError, WorkerDiedError, WorkerError } from '../errors.ts'
 import type { DeadLetterStore } from '../kafka/dead-letters.ts'
 import type { LoadLimits } from '../lanes/scheduler.ts'
 import type { Claimed, SinkPartition } from '../sinks/sink.ts'
-import { closedReply, closeRequest } from './messages.ts'
-import type { LoadResult, Task, TaskPart, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
+import { closedReply, closeRequest, loadSteps } from './messages.ts'
+import type { LoadResult, LoadStep, Task, TaskPart, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
 import type { Answer } from './worker.ts'
 
 export interface PoolSize {
@@ -18,6 +18,23 @@ export interface PoolSize {
   readonly limits: LoadLimits
 }
 
+/** JavaScript objects of a worker; more of them mean a record that grows without bound. */
+const workerHeapMegabytes = 512
+/** A sink that has not opened or claimed by then is taken for hung. */
+const answerMaxMs = 90_000
+/**
+ * How long a worker may do the same before it is ended. Decoding takes some 20 ms a MiB, with the reference decoder ten times
+ * that. The other two have bounds of their own that end sooner (`writeMaxMs` in load-writer.ts, `message.timeout.ms`): these
+ * are for what does not keep them.
+ */
+const stepMaxMs = (loadBytes: number): Readonly<Record<LoadStep, number>> => ({
+  waiting: Infinity,
+  decoding: 5_000 + (loadBytes / 2 ** 20) * 1_000,
+  'dead-lettering': 20 * 60_000,
+  writing: 150_000,
+})
+const lookEveryMs = 500
+
 /**
  * The worker threads of one sink: a pool of its own, so that a slow sink keeps no thread from another. Loads are only
  * submitted when a thread is free (the caller counts them), so piscina's own queue stays short.
@@ -25,21 +42,24 @@ export interface PoolSize {
 export class WorkerPool {
   readonly limits: LoadLimits
   readonly loadsMax: number
+  readonly threadsShared: boolean
   readonly #pool: Piscina
   readonly #deadLetters: DeadLetterStore | undefined
+  readonly #onDeath: (error: Error) => void
   readonly #ports = new Set<MessagePort>()
   /** The partitions of each request for dead letters that is not answered yet. */
   readonly #storing = new Set<ReadonlySet<string>>()
 
-  /** `onError` hears of a worker that died with no task under way. */
+  /** `onDeath` hears of every worker that died, with a task under way or without. */
   constructor(
     setup: WorkerSetup,
     { threads, loadsAThread, limits }: PoolSize,
     deadLetters: DeadLetterStore | undefined,
-    onError: (error: Error) => void,
+    onDeath: (error: Error) => void,
   ) {
     this.limits = limits
     this.loadsMax = threads * loadsAThread
+    this.threadsShared = loadsAThread > 1
     this.#deadLetters = deadLetters
     this.#pool = new Piscina({
       // The worker's file has the extension of this one: .ts while only compiled in memory, .js in dist.
@@ -50,8 +70,11 @@ export class WorkerPool {
       atomics: 'disabled',
       concurrentTasksPerWorker: loadsAThread,
       workerData: setup,
+      // Columns and slabs lie outside of this heap: what fills it is a record that grows without bound as it is decoded.
+      resourceLimits: { maxOldGenerationSizeMb: workerHeapMegabytes },
     })
-    this.#pool.on('error', onError)
+    this.#onDeath = onDeath
+    this.#pool.on('error', onDeath)
     this.#pool.on('message', (port: MessagePort) => this.#serve(port))
   }
 
@@ -65,10 +88,32 @@ export class WorkerPool {
     return this.#ask({ kind: 'claim', partitions })
   }
 
-  /** Writes a load; its slabs are gone afterwards, but for those that come back in the result. Rejects when the worker died. */
+  /**
+   * Writes a load; its slabs are gone afterwards, but for those that come back in the result. Rejects with WorkerDiedError
+   * when the worker ended, or did so long the same that it was ended.
+   */
   async load(route: string, parts: readonly TaskPart[]): Promise<LoadResult> {
-    const task: Task = { kind: 'load', route, parts }
-    return (await this.#pool.run(task, { transferList: parts.flatMap(({ slabs }) => [...slabs]) })) as LoadResult
+    const progress = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT))
+    const task: Task = { kind: 'load', route, parts, progress }
+    const transferList = parts.flatMap(({ slabs }) => [...slabs])
+    const maxMs = stepMaxMs(transferList.reduce((sum, { byteLength }) => sum + byteLength, 0))
+    const watch = watchProgress(progress, maxMs)
+    try {
+      return (await this.#pool.run(task, { transferList, signal: watch.signal })) as LoadResult
+    } catch (cause) {
+      const step = loadSteps[progress[0]!]!
+      const error = watch.signal.aborted
+        ? new WorkerDiedError(
+            'WORKER_HUNG',
+            step,
+            `a worker was ended: ${step} for more than ${Math.round(maxMs[step] / 1000)} s`,
+          )
+        : new WorkerDiedError('WORKER_KILLED', step, `a worker ended while ${step}`, { cause })
+      this.#onDeath(error)
+      throw error
+    } finally {
+      watch.stop()
+    }
   }
 
   /** True while dead letters of the partition wait for their topic. */
@@ -87,7 +132,18 @@ export class WorkerPool {
   }
 
   async #ask<T>(task: Task): Promise<T> {
-    const answer = (await this.#pool.run(task)) as Answer<T>
+    const signal = AbortSignal.timeout(answerMaxMs)
+    const answer = (await this.#pool.run(task, { signal }).catch((cause: unknown) => {
+      const how = signal.aborted ? `did not answer within ${answerMaxMs / 1000} s and was ended` : 'ended'
+      const error = new WorkerDiedError(
+        signal.aborted ? 'WORKER_HUNG' : 'WORKER_KILLED',
+        'waiting',
+        `a worker ${how}`,
+        { cause },
+      )
+      this.#onDeath(error)
+      throw error
+    })) as Answer<T>
     if ('error' in answer) throw new WorkerError(answer.error)
     return answer.value
   }
@@ -113,6 +169,28 @@ export class WorkerPool {
       this.#storing.delete(partitions)
     }
   }
+}
+
+/** Aborts when a load's step has not changed for longer than it may. */
+function watchProgress(
+  progress: Int32Array,
+  maxMs: Readonly<Record<LoadStep, number>>,
+): { readonly signal: AbortSignal; stop(): void } {
+  const abort = new AbortController()
+  let changes = 0
+  let stillMs = 0
+  let lookedAt = performance.now()
+  const timer = setInterval(() => {
+    const now = performance.now()
+    // A process that was suspended stood still as a whole: that time says nothing of the worker.
+    const passedMs = Math.min(now - lookedAt, 2 * lookEveryMs)
+    lookedAt = now
+    const [step, count] = [loadSteps[Atomics.load(progress, 0)]!, Atomics.load(progress, 1)]
+    stillMs = count === changes ? stillMs + passedMs : 0
+    changes = count
+    if (stillMs > maxMs[step]) abort.abort()
+  }, lookEveryMs)
+  return { signal: abort.signal, stop: () => clearInterval(timer) }
 }
 
 async function closeSink(port: MessagePort, signal: AbortSignal): Promise<void> {

@@ -10,8 +10,8 @@ import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { sinkCatalog } from '../sinks/sink-catalog.ts'
 import type { Claimed, Sink } from '../sinks/sink.ts'
 import { writeLoad } from './load-writer.ts'
-import { closedReply, closeRequest } from './messages.ts'
-import type { LoadResult, Task, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
+import { closedReply, closeRequest, loadSteps } from './messages.ts'
+import type { LoadResult, LoadStep, Task, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
 
 /** The answer to a claim or prepare: an error of ours would lose its class on the way, so it is described. */
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorDescription }
@@ -65,7 +65,13 @@ class Worker {
     const decoder = decoders.get(task.route)
     assert(decoder, `no route ${task.route} in this worker`)
     const origin = { route: task.route, sink: this.#setup.sink.name }
-    return writeLoad(task.parts, { decoder, sink, origin, store: (letters) => this.#store(letters) })
+    return writeLoad(task.parts, {
+      decoder,
+      sink,
+      origin,
+      step: (step) => tellStep(task.progress, step),
+      store: (letters) => this.#store(letters),
+    })
   }
 
   /** Opens the sink once; a failure is forgotten, so that the next task tries again. */
@@ -109,6 +115,12 @@ class Worker {
     this.#port.postMessage(closedReply)
     this.#port.close()
   }
+}
+
+/** A step and a count of changes: shared memory, because a thread that loops sends no message. */
+function tellStep(progress: Int32Array, step: LoadStep): void {
+  Atomics.store(progress, 0, loadSteps.indexOf(step))
+  Atomics.add(progress, 1, 1)
 }
 
 async function answer<T>(act: () => Promise<T>): Promise<Answer<T>> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { decodeHeaders, encodeHeaders, packSlab, SlabView } from '../../src/kafka/slab.ts'
+import { decodeHeaders, encodeHeaders, packSlab, SlabView, splitSlab } from '../../src/kafka/slab.ts'
 
 const noHeaders = new Uint8Array(0)
 const bytes = fc.uint8Array({ maxLength: 40 })
@@ -46,6 +46,21 @@ describe('slab', () => {
         })
       }),
     )
+  })
+
+  test('the two parts of a slab hold its records as they were', () => {
+    const records = [5, 6, 9].map((offset) => {
+      const headers = encodeHeaders([{ name: 'h', value: Uint8Array.of(offset) }])
+      return {
+        offset,
+        timestamp: offset * 2,
+        key: offset === 6 ? null : Uint8Array.of(1),
+        value: Uint8Array.of(offset),
+        headers,
+      }
+    })
+    const parts = splitSlab(packSlab(records), 1)
+    assert.deepEqual(parts, [packSlab(records.slice(0, 1)), packSlab(records.slice(1))])
   })
 
   test('bytes that are no slab are refused', () => {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once, EventEmitter } from 'node:events'
 import { describe, test } from 'node:test'
-import { WorkerError } from '../../src/errors.ts'
+import { WorkerDiedError, WorkerError } from '../../src/errors.ts'
 import { Books } from '../../src/lanes/books.ts'
 import { Dispatcher } from '../../src/lanes/dispatcher.ts'
 import type { LoadRunner } from '../../src/lanes/dispatcher.ts'
 import { LaneSet } from '../../src/lanes/lane-set.ts'
 import { Lane } from '../../src/lanes/lane.ts'
+import type { LaneSlab } from '../../src/lanes/lane.ts'
 import type { LoadResult, PartOutcome, TaskPart } from '../../src/workers/messages.ts'
 
 const limits = { maxBytes: 1000, maxRecords: 100, lingerMs: 0 }
@@ -21,6 +22,7 @@ const refused = {
 /** A pool of one load at once whose loads the test answers by hand, in the order they came. */
 class HandRunner extends EventEmitter implements LoadRunner {
   readonly loadsMax = 1
+  readonly threadsShared = false
   readonly limits = limits
   readonly loads: {
     parts: readonly TaskPart[]
@@ -42,6 +44,10 @@ class HandRunner extends EventEmitter implements LoadRunner {
   }
 }
 
+const slab = (first: number, next: number): LaneSlab => {
+  return { buffer: new ArrayBuffer((next - first) * 10), records: next - first, first, next }
+}
+
 function setUp(partitions: number) {
   const books = new Books()
   const lanes = new LaneSet()
@@ -52,6 +58,7 @@ function setUp(partitions: number) {
     runnerOf: () => runner,
     waitMs: () => 1,
     reviveError: ({ error }) => new WorkerError(error),
+    split: ({ first, next }, records) => [slab(first, first + records), slab(first + records, next)],
     events: {
       departed: (...args) => told.emit('departed', ...args),
       durable: (...args) => told.emit('durable', ...args),
@@ -68,7 +75,7 @@ function setUp(partitions: number) {
     return lane
   })
   const push = (lane: Lane, first: number, next: number) => {
-    lane.push({ buffer: new ArrayBuffer((next - first) * 10), records: next - first, first, next }, performance.now())
+    lane.push(slab(first, next), performance.now())
     dispatcher.wake()
   }
   return { books, lanes, runner, told, dispatcher, all, push }
@@ -173,5 +180,54 @@ describe('Dispatcher', () => {
     load.end([{ kind: 'fenced' }])
     await once(told, 'finished')
     assert.deepEqual([all[0]!.watermark, books.givenUp, books.balanced], [0, 5, true])
+  })
+
+  test('a worker that dies has its load looked through: each lane alone, then smaller parts, then one record in quarantine', async () => {
+    const { runner, all, told, push, books } = setUp(2)
+    const pill = 37
+    told.on('lost', (lane: Lane) => {
+      lane.reclaim()
+      lane.start(1, lane.watermark)
+      push(lane, lane.watermark!, 40)
+    })
+    for (const lane of all) push(lane, 0, 40)
+    const deaths: number[] = []
+    const loads: TaskPart[][] = []
+    const written = () => all.every((lane) => lane.watermark === 40)
+    while (!written()) {
+      const load = await runner.next()
+      loads.push([...load.parts])
+      const holds = load.parts.find(({ partition, base, next }) => partition === 1 && base <= pill && pill < next)
+      if (holds && !holds.quarantine) {
+        deaths.push(holds.next - holds.base)
+        load.die(new WorkerDiedError('WORKER_KILLED', 'decoding', 'ended'))
+      } else {
+        load.end(load.parts.map(durable))
+      }
+      await once(told, holds && !holds.quarantine ? 'lost' : 'finished')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.deepEqual(deaths, [40, 40, 3, 1, 1])
+    const quarantined = loads.flat().filter(({ quarantine }) => quarantine)
+    assert.deepEqual(
+      quarantined.map(({ partition, base, next, quarantine }) => [partition, base, next, quarantine?.code]),
+      [[1, pill, pill + 1, 'WORKER_KILLED']],
+    )
+    const afterFirst = loads.slice(1, -1)
+    assert.ok(
+      afterFirst.every((parts) => parts.length === 1),
+      'a suspect lane is loaded apart from others',
+    )
+    assert.equal(all[1]!.suspect, false)
+    assert.ok(books.balanced)
+  })
+
+  test('a store that does not answer casts no suspicion on records', async () => {
+    const { runner, all, told, push } = setUp(1)
+    push(all[0]!, 0, 5)
+    const load = await runner.next()
+    load.die(new WorkerDiedError('WORKER_HUNG', 'writing', 'stood still'))
+    await once(told, 'lost')
+    assert.equal(all[0]!.suspect, false)
   })
 })

@@ -87,6 +87,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
   readonly books = new Books()
   readonly lanes = new LaneSet()
   readonly loadsMax = 2
+  readonly threadsShared = false
   readonly limits = { maxBytes: 100, maxRecords: 8, lingerMs: 0 }
   /** Every lane there ever was, and what it looked like when it was closed. */
   readonly closedLanes = new Map<Lane, string>()
@@ -115,6 +116,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
       runnerOf: () => this,
       waitMs: () => 0,
       reviveError: ({ error }) => new WorkerError(error),
+      split: () => assert.fail('no record ends a worker here'),
       events: {
         departed: () => undefined,
         finished: () => undefined,

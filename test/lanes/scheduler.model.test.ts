@@ -14,6 +14,7 @@ const lane: fc.Arbitrary<ReadyLane> = fc.record({
   bufferedRecords: fc.integer({ min: 1, max: 6 }),
   oldestAt: fc.integer({ min: 930, max: now }),
   draining: fc.option(fc.constantFrom('revoke' as const, 'shutdown' as const), { nil: undefined, freq: 8 }),
+  suspect: fc.constant(false),
 })
 const blockedRoutes = fc.subarray(['a', 'b', 'c'])
 const sum = (lanes: readonly ReadyLane[], count: (lane: ReadyLane) => number) =>

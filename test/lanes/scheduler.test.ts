@@ -11,6 +11,7 @@ const lane = (name: string, part: Partial<ReadyLane> = {}) => ({
   bufferedRecords: 10,
   oldestAt: 1000,
   draining: undefined,
+  suspect: false,
   ...part,
 })
 const never = () => false
@@ -44,6 +45,13 @@ describe('planLoad', () => {
       now: 1000,
       reason: 'revoke',
       taken: ['y', 'x'],
+    },
+    {
+      name: 'a lane with a record that may end its worker goes alone and at once',
+      lanes: [lane('x', { oldestAt: 0 }), lane('y', { suspect: true })],
+      now: 1000,
+      reason: 'suspect',
+      taken: ['y'],
     },
     {
       name: 'routes never share a load',

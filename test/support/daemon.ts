@@ -42,14 +42,14 @@ export class Daemon {
     })
   }
 
-  /** Writes the config to `file`, starts the daemon with it, and waits until its admin port is open. */
-  static async start(file: string, config: object): Promise<Daemon> {
+  /** Writes the config to `file`, starts the daemon with it and `env`, and waits until its admin port is open. */
+  static async start(file: string, config: object, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
     const withDefaults = { admin: { port: 0 }, log: { level: 'info', format: 'json' }, ...config }
     writeFileSync(file, JSON.stringify(withDefaults))
     const daemon = new Daemon(
       spawnOnLifeLine([process.execPath, cli, 'run', '--config', file], {
         stdio: ['pipe', 'pipe'],
-        env: cleanEnvironment,
+        env: { ...cleanEnvironment, ...env },
       }),
     )
     await daemon.logged('admin port open')

@@ -67,6 +67,7 @@ function setUp(reply: Omit<WorkerReply, 'id'> = { result: 'stored' }) {
     decoder,
     sink,
     origin: { route: 'readings', sink: 'memory' },
+    step: () => undefined,
     store: (some: readonly DeadLetter[]) => {
       letters.push(...some)
       rowsAtStore.push(sink.rows.length)
@@ -188,5 +189,19 @@ describe('writeLoad', () => {
       outcomes.map(({ kind }) => kind),
       ['fenced', 'resync', 'durable'],
     )
+  })
+
+  test('a record in quarantine is a dead letter that no decoder looks at', async () => {
+    const { sink, tools, letters } = setUp()
+    const part = partOf({ 4: good }, { quarantine: { code: 'WORKER_HUNG', reason: 'twice' } })
+    const { outcomes } = await writeLoad([part], tools)
+    assert.deepEqual(
+      letters.map(({ offset, code, reason, value }) => [offset, code, reason, value]),
+      [[4, 'WORKER_HUNG', 'twice', Uint8Array.from(good)]],
+    )
+    assert.deepEqual(outcomes, [
+      { kind: 'durable', next: 5, counts: { rows: 0, deduplicated: 0, deadLettered: 1, skipped: 0 } },
+    ])
+    assert.deepEqual(sink.rows, [])
   })
 })
