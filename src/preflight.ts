@@ -48,9 +48,11 @@ export function sizePools({ sinks, routes, workers, batch }: Config): Map<string
   const wanted = workers === 'auto' ? availableParallelism() : workers
   const used = Object.entries(sinks).filter(([name]) => routes.some(({ sink }) => sink === name))
   return new Map(
-    used.map(([name, { type }]) => {
+    used.map(([name, { type, connections }]) => {
       const { threadsMax, loadsAThread, load } = kindOf(name, type)
-      return [name, { threads: Math.min(wanted, threadsMax), loadsAThread, limits: { ...load, ...batch } }]
+      // Where a sink has the option, each of its threads is a connection.
+      const own = typeof connections === 'number' && connections > 0 ? connections : wanted
+      return [name, { threads: Math.min(own, threadsMax), loadsAThread, limits: { ...load, ...batch } }]
     }),
   )
 }

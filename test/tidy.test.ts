@@ -23,6 +23,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   convict: ['src/config/'],
   // Two stages give hints on misspelt names, and neither may import the other.
   'fastest-levenshtein': ['src/config/', 'src/decode/'],
+  pg: ['src/sinks/postgres/'],
   pino: ['src/observe/'],
   'pino-pretty': ['src/observe/'],
   piscina: ['src/workers/'],

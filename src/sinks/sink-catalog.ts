@@ -1,3 +1,4 @@
+import type { PostgresOptions } from './postgres/postgres-address.ts'
 import type { SinkKind, SinkOption } from './sink.ts'
 
 const usualLoad = { maxBytes: 8 * 2 ** 20, maxRecords: 50_000 }
@@ -49,6 +50,47 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
     audit: async (options, { group }) => {
       const { DuckDbAudit } = await import('./duckdb/duckdb-audit.ts')
       return DuckDbAudit.open(options['path'] as string, group)
+    },
+  },
+  postgres: {
+    identity: 'position',
+    threadsMax: 1024,
+    loadsAThread: 1,
+    load: usualLoad,
+    options: {
+      url: {
+        doc: 'Where the database is: `postgres://user@host:5432/database`. Of several hosts (`host1:5432,host2:5432`) the first that takes writes is used, also after a failover. `?sslmode=...` and the like as in libpq.',
+        format: String,
+        default: null,
+        sensitive: true,
+      },
+      password: { doc: 'The password, over one in the URL.', format: String, default: undefined, sensitive: true },
+      sslmode: {
+        doc: 'How the connection is secured, in the words of libpq: `disable`; `prefer` encrypts where the server can, and checks nothing; `require` encrypts, and checks the certificate if there is a `ca`; `verify-ca` checks it, `verify-full` its host name too. `prefer` without it.',
+        format: ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'],
+        default: undefined,
+      },
+      ca: {
+        doc: "The authorities that the server's certificate is checked against, a PEM file; those of Node without it.",
+        format: String,
+        default: undefined,
+      },
+      certificate: { doc: 'The certificate of this client, a PEM file.', format: String, default: undefined },
+      key: { doc: "The certificate's private key, a PEM file.", format: String, default: undefined },
+      controlSchema: {
+        doc: 'The schema of the control table `millrace_position`; the first of the search path without it.',
+        format: String,
+        default: undefined,
+      },
+      connections: {
+        doc: 'How many connections, each with a thread of its own that decodes and writes; `workers` without it.',
+        format: 'nat',
+        default: undefined,
+      },
+    },
+    create: async (options, { group }) => {
+      const { PostgresSink } = await import('./postgres/postgres-sink.ts')
+      return new PostgresSink(options as unknown as PostgresOptions, group)
     },
   },
 }

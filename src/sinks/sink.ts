@@ -65,6 +65,12 @@ export interface Sink {
   evolve(table: TableSchema): Promise<void>
 
   /**
+   * The statements that `open` and `evolve` of these tables would run, for people to read. Called instead of both, and
+   * changes nothing; rejects as they would. A sink that has no statements to show leaves it out.
+   */
+  plan?(tables: readonly TableSchema[]): Promise<readonly string[]>
+
+  /**
    * Takes partitions over: raises their epochs, so that older writers are fenced, and tells where the sink stands.
    * Called on assignment and after a lost worker; may overlap with writes of other partitions. Answers in the order asked.
    * Rejects like `open`.

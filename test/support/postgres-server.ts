@@ -87,6 +87,17 @@ export class PostgresServer {
     return (Array.isArray(result) ? result.at(-1)! : result).rows as Row[]
   }
 
+  /** The same in another database, on a connection for this query alone. */
+  async queryIn<Row = Record<string, unknown>>(database: string, sql: string): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: this.urlOf(database) })
+    await client.connect()
+    try {
+      return (await client.query(sql)).rows as Row[]
+    } finally {
+      await client.end()
+    }
+  }
+
   /** A new, empty database, and its URL. */
   async createDatabase(name: string): Promise<string> {
     await this.query(`create database ${pg.escapeIdentifier(name)}`)

@@ -1,13 +1,9 @@
 import { BIGINT, INTEGER, LIST, listValue, VARCHAR } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Batch } from '../../decode/columns.ts'
+import { positionKey } from '../position-swap.ts'
+import type { StoredPosition } from '../position-swap.ts'
 import type { Claimed, SinkPartition } from '../sink.ts'
-
-export interface StoredPosition {
-  readonly epoch: number
-  /** Null until the first write. */
-  readonly next: number | null
-}
 
 /**
  * The control table: where each partition stands, in the transaction of the rows. Few rows, no index: DuckDB's indexes have
@@ -91,10 +87,3 @@ export class DuckDbPositions {
     )
   }
 }
-
-/** JSON keeps apart what a separator might join. */
-export const positionKey = ({
-  route,
-  topic,
-  partition,
-}: Pick<SinkPartition, 'route' | 'topic' | 'partition'>): string => JSON.stringify([route, topic, partition])

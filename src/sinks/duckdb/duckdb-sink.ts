@@ -5,10 +5,11 @@ import { messageChain, SinkRefusedError, SinkUnavailableError } from '../../erro
 import type { MillraceError } from '../../errors.ts'
 import { failPoint, failPointsArmed } from '../../fail-points.ts'
 import type { Ack, Claimed, Sink, SinkPartition } from '../sink.ts'
-import { findBadRows } from './bad-rows.ts'
+import { findBadRows } from '../bad-rows.ts'
+import { decide, positionKey } from '../position-swap.ts'
+import type { Applying } from '../position-swap.ts'
 import { DuckDbLock } from './duckdb-lock.ts'
-import { DuckDbPositions, positionKey } from './duckdb-positions.ts'
-import type { StoredPosition } from './duckdb-positions.ts'
+import { DuckDbPositions } from './duckdb-positions.ts'
 import { DuckDbTable } from './duckdb-table.ts'
 import { NotUtf8Error } from './duckdb-vectors.ts'
 
@@ -25,12 +26,6 @@ export interface DuckDbSettings {
 }
 
 const defaultSettings: DuckDbSettings = { memoryLimitBytes: 512 * 2 ** 20, threads: 1 }
-
-/** A batch that applies: its rows from `from` on are not in the table yet. */
-interface Applying {
-  readonly batch: Batch
-  readonly from: number
-}
 
 /**
  * Rows into one DuckDB file, with the position of each partition in the same transaction. One opener: this thread's.
@@ -236,18 +231,6 @@ function duckDbConfig({ memoryLimitBytes, threads }: DuckDbSettings): Record<str
 function closeDatabase(database: Database | undefined): void {
   database?.connection.closeSync()
   database?.instance.closeSync()
-}
-
-/** Compare-and-swap: what becomes of a batch, given what is stored. One that applies is put on the list. */
-function decide(batch: Batch, stored: StoredPosition | undefined, applying: Applying[]): Ack {
-  if (stored?.epoch !== batch.epoch) return { kind: 'fenced' }
-  const { next } = stored
-  if (next !== null && next >= batch.next) return { kind: 'durable', next, rows: 0 }
-  if (next !== null && next < batch.base) return { kind: 'resync', position: next }
-  let from = 0
-  while (next !== null && from < batch.rowCount && batch.offsets[from]! < next) from++
-  applying.push({ batch, from })
-  return { kind: 'durable', next: batch.next, rows: batch.rowCount - from }
 }
 
 /**

@@ -1,5 +1,5 @@
-import { messageChain } from '../../errors.ts'
-import type { PoisonRow } from '../sink.ts'
+import { messageChain } from '../errors.ts'
+import type { PoisonRow } from './sink.ts'
 
 /** The error that rows [from, to) meet when they are tried by themselves; rejects when that says nothing of the rows. */
 export type RowsProbe = (from: number, to: number) => Promise<Error | undefined>
@@ -8,7 +8,7 @@ export type RowsProbe = (from: number, to: number) => Promise<Error | undefined>
 export const badRowsMax = 1000
 
 /**
- * DuckDB names a key or a value, not its row: halves are tried. Finds at least one row of [from, to) if those rows meet an
+ * For a store that names a key or a value, but not its row: halves are tried. Finds at least one row of [from, to) if those rows meet an
  * error at all and go on meeting it, and stops early, with what it has, when `signal` is aborted.
  */
 export async function findBadRows(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { badRowsMax, findBadRows } from '../../../src/sinks/duckdb/bad-rows.ts'
-import type { RowsProbe } from '../../../src/sinks/duckdb/bad-rows.ts'
+import { badRowsMax, findBadRows } from '../../src/sinks/bad-rows.ts'
+import type { RowsProbe } from '../../src/sinks/bad-rows.ts'
 
 const noSignal = new AbortController().signal
 const found = async (...asked: Parameters<typeof findBadRows>) => (await findBadRows(...asked)).map(({ row }) => row)

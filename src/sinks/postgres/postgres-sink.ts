@@ -1,0 +1,342 @@
+import type { Batch, TableSchema } from '../../decode/columns.ts'
+import { SinkRefusedError } from '../../errors.ts'
+import { failPoint, failPointsArmed } from '../../fail-points.ts'
+import { findBadRows } from '../bad-rows.ts'
+import { decide, positionKey } from '../position-swap.ts'
+import type { Applying } from '../position-swap.ts'
+import type { Ack, Claimed, PoisonRow, Sink, SinkPartition } from '../sink.ts'
+import { parseAddress } from './postgres-address.ts'
+import type { PostgresAddress, PostgresOptions } from './postgres-address.ts'
+import { begin, PostgresConnection } from './postgres-connection.ts'
+import { FaultReporter, writing } from './postgres-faults.ts'
+import { PostgresPositions } from './postgres-positions.ts'
+import { planTable } from './postgres-table.ts'
+import type { TablePlan } from './postgres-table.ts'
+import { faultKind, reasonOf, rowNamed, sqlState } from './sql-states.ts'
+import { AppendWriter } from './table-writer.ts'
+import type { RowRange, TableWriter } from './table-writer.ts'
+import { UpsertWriter } from './upsert-writer.ts'
+
+/** DDL of several threads and daemons comes one after the other: `if not exists` alone does not keep two from colliding. */
+const ddlLock = `select pg_advisory_xact_lock(hashtextextended('millrace ddl', 0))`
+/** So many bad rows are looked for at once. The rest shows when what is left of the batch is written. */
+const poisonMax = 1000
+
+/** The server refused the rows of one table's COPY or merge. */
+class RowsRefused extends Error {
+  readonly ranges: readonly RowRange[]
+
+  constructor(ranges: readonly RowRange[], cause: unknown) {
+    super('rows refused', { cause })
+    this.ranges = ranges
+  }
+}
+
+/**
+ * Rows into PostgreSQL by COPY, with the position of each partition in the same transaction. One connection, taken anew
+ * whenever it is lost; three round trips a load: begin and lock the positions, COPY, move the positions and commit.
+ */
+export class PostgresSink implements Sink {
+  readonly #address: PostgresAddress
+  readonly #positions: PostgresPositions
+  readonly #faults: FaultReporter
+  readonly #schemas = new Map<string, TableSchema>()
+  readonly #writers = new Map<string, TableWriter>()
+  #connection: PostgresConnection | undefined
+  /** Calls run one after the other: they share a connection, and a transaction belongs to one. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: PostgresOptions, group: string) {
+    this.#address = parseAddress(options)
+    this.#positions = new PostgresPositions(group, options.controlSchema)
+    this.#faults = new FaultReporter(this.#address.shown)
+  }
+
+  open(): Promise<void> {
+    return this.#alone(async () => {
+      await this.#doing('making the control table', async (connection) => {
+        await this.#change(connection, () => this.#positions.missing(connection))
+      })
+    })
+  }
+
+  evolve(table: TableSchema): Promise<void> {
+    return this.#alone(async () => {
+      this.#schemas.set(table.name, table)
+      this.#writers.delete(table.name)
+      await this.#doing(`making table ${table.name} ready`, (connection) => this.#makeReady(connection, table))
+    })
+  }
+
+  plan(tables: readonly TableSchema[]): Promise<readonly string[]> {
+    return this.#alone(async () =>
+      this.#doing('looking at the tables', async (connection) => {
+        const statements = [...(await this.#positions.missing(connection))]
+        for (const table of tables) {
+          const plan = await planTable(connection, table)
+          writerFor(plan, table)
+          statements.push(...plan.changes)
+        }
+        return statements
+      }),
+    )
+  }
+
+  claim(partitions: readonly SinkPartition[]): Promise<readonly Claimed[]> {
+    if (partitions.length === 0) return Promise.resolve([])
+    return this.#alone(async () =>
+      this.#doing(`claiming ${partitions.length} partitions`, (connection) =>
+        this.#positions.claim(connection, partitions),
+      ),
+    )
+  }
+
+  write(batches: readonly Batch[], signal: AbortSignal): Promise<readonly Ack[]> {
+    return this.#alone(async () => {
+      const stop = () => this.#connection?.destroy('the write was broken off')
+      signal.addEventListener('abort', stop)
+      try {
+        return await this.#write(batches, signal)
+      } finally {
+        signal.removeEventListener('abort', stop)
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#alone(async () => {
+      await this.#connection?.close()
+      this.#connection = undefined
+    })
+  }
+
+  /** Takes batches with bad rows out until the others are written. Each round settles one at least, so it ends. */
+  async #write(batches: readonly Batch[], signal: AbortSignal): Promise<readonly Ack[]> {
+    const settled = new Map<Batch, Ack>()
+    for (;;) {
+      const open = batches.filter((batch) => !settled.has(batch))
+      if (open.length === 0) break
+      try {
+        const acks = await this.#attempt(open, signal)
+        open.forEach((batch, index) => settled.set(batch, acks[index]!))
+        this.#faults.succeeded()
+      } catch (error) {
+        const refused = await this.#refusals(error, signal).catch((cause: unknown) => cause as Error)
+        if (Array.isArray(refused)) for (const [batch, ack] of refused) settled.set(batch, ack)
+        else for (const batch of open) settled.set(batch, { kind: 'retry', error: this.#failed(refused, open) })
+      }
+    }
+    return batches.map((batch) => settled.get(batch)!)
+  }
+
+  /** One transaction. Rejects, with nothing written, with RowsRefused or with what went wrong. */
+  async #attempt(batches: readonly Batch[], signal: AbortSignal): Promise<readonly Ack[]> {
+    signal.throwIfAborted()
+    const connection = await this.#connected()
+    await this.#readyTables(connection, batches)
+    const stored = await this.#positions.lock(connection, batches)
+    const applying: Applying[] = []
+    const acks = batches.map((batch) => decide(batch, stored.get(positionKey(batch)), applying))
+    const bent = this.#bentRows(applying)
+    if (bent.size > 0 || applying.length === 0) {
+      await connection.query('rollback')
+      if (bent.size === 0) return acks
+      const others = batches.filter((batch) => !bent.has(batch))
+      const acksOfOthers = others.length === 0 ? [] : await this.#attempt(others, signal)
+      return batches.map((batch) => {
+        const rows = bent.get(batch)
+        return rows === undefined ? acksOfOthers[others.indexOf(batch)]! : { kind: 'poison', rows }
+      })
+    }
+    for (const name of new Set(applying.map(({ batch }) => batch.table.name))) {
+      const ranges = applying
+        .filter(({ batch }) => batch.table.name === name)
+        .map(({ batch, from }) => ({ batch, from, to: batch.rowCount }))
+      if (ranges.some(({ from, to }) => from < to)) await this.#writeRows(connection, name, ranges)
+    }
+    signal.throwIfAborted()
+    if (failPointsArmed) await failPoint('after-write-before-sink-commit')
+    await this.#commit(connection, applying)
+    return acks
+  }
+
+  async #writeRows(connection: PostgresConnection, table: string, ranges: readonly RowRange[]): Promise<void> {
+    try {
+      await this.#writers.get(table)!.write(connection, ranges)
+    } catch (error) {
+      const upsert = ranges[0]!.batch.table.rules.mode === 'upsert'
+      throw faultKind(error, upsert) === 'data' ? new RowsRefused(ranges, error) : error
+    }
+  }
+
+  async #commit(connection: PostgresConnection, applying: readonly Applying[]): Promise<void> {
+    try {
+      await connection.query(`${this.#positions.move(applying.map(({ batch }) => batch))}; commit`)
+    } catch (error) {
+      if (faultKind(error) !== 'data') throw error
+      // A constraint that is looked at here only names no row, and cannot be tried either.
+      const cure = 'rows break a constraint that is checked at the commit: make it not deferrable'
+      throw new SinkRefusedError(`${this.#address.shown}: ${reasonOf(error)}; ${cure}`)
+    }
+  }
+
+  /** The acks of the batches whose rows were refused; rejects with what else went wrong. The transaction is over after it. */
+  async #refusals(error: unknown, signal: AbortSignal): Promise<[Batch, Ack][]> {
+    if (!(error instanceof RowsRefused)) throw error
+    const connection = await this.#connected()
+    await connection.query('rollback')
+    const { name } = error.ranges[0]!.batch.table
+    // Somebody may have changed the table meanwhile: then no row is at fault, and all are written anew in another way.
+    const before = this.#writers.get(name)!.signature
+    await this.#makeReady(connection, this.#schemas.get(name)!)
+    if (this.#writers.get(name)!.signature !== before) return []
+    const named = placeOf(error.ranges, rowNamed(error.cause))
+    const guilty = named === undefined ? error.ranges : [named.range]
+    const acks: [Batch, Ack][] = []
+    for (const range of guilty) {
+      const first = named === undefined ? [] : [poison(named.row, error.cause)]
+      const from = named === undefined ? range.from : named.row + 1
+      const rows = [...first, ...(await this.#badRows({ ...range, from }, signal))]
+      if (rows.length > 0) acks.push([range.batch, { kind: 'poison', rows }])
+    }
+    signal.throwIfAborted()
+    if (acks.length > 0) return acks
+    const cure = 'rows are refused together and none by itself: look at the constraints of the table'
+    throw new SinkRefusedError(`${writing(error.ranges.map(({ batch }) => batch))}: ${reasonOf(error.cause)}; ${cure}`)
+  }
+
+  /** Tries what is left, from one bad row to the next; by halves where the server names none. Nothing stays written. */
+  async #badRows(range: RowRange, signal: AbortSignal): Promise<PoisonRow[]> {
+    const { batch, to } = range
+    const found: PoisonRow[] = []
+    for (let { from } = range; from < to && found.length < poisonMax && !signal.aborted;) {
+      const error = await this.#tryRows({ batch, from, to })
+      if (error === undefined) break
+      const named = rowNamed(error)
+      if (named === undefined) {
+        const rest = await findBadRows(
+          from,
+          to,
+          (...part) => this.#tryRows({ batch, from: part[0], to: part[1] }),
+          signal,
+        )
+        found.push(...rest.map(({ row, reason, code }) => ({ row, reason, ...(code === undefined ? {} : { code }) })))
+        break
+      }
+      found.push(poison(from + named, error))
+      from += named + 1
+    }
+    return found
+  }
+
+  /** The error that rows meet, in a transaction that is always rolled back; rejects when it says nothing of the rows. */
+  async #tryRows(range: RowRange): Promise<Error | undefined> {
+    const connection = await this.#connected()
+    await connection.query(begin)
+    const upsert = range.batch.table.rules.mode === 'upsert'
+    try {
+      await this.#writers.get(range.batch.table.name)!.write(connection, [range])
+      return undefined
+    } catch (error) {
+      if (faultKind(error, upsert) === 'data') return error as Error
+      throw error
+    } finally {
+      if (connection.usable) await connection.query('rollback')
+    }
+  }
+
+  #bentRows(applying: readonly Applying[]): Map<Batch, readonly PoisonRow[]> {
+    const found = applying.map(({ batch, from }): [Batch, readonly PoisonRow[]] => [
+      batch,
+      this.#writers.get(batch.table.name)!.bent(batch, from),
+    ])
+    return new Map(found.filter(([, rows]) => rows.length > 0))
+  }
+
+  /** After a fault of the configuration a table may have been mended, or be gone: it is looked at anew. */
+  async #readyTables(connection: PostgresConnection, batches: readonly Batch[]): Promise<void> {
+    for (const name of new Set(batches.map(({ table }) => table.name))) {
+      if (this.#writers.has(name)) continue
+      const schema = this.#schemas.get(name)
+      if (schema === undefined) throw new SinkRefusedError(`table ${name} was never made ready`)
+      await this.#makeReady(connection, schema)
+    }
+  }
+
+  async #makeReady(connection: PostgresConnection, schema: TableSchema): Promise<void> {
+    const changed = await this.#change(connection, async () => (await planTable(connection, schema)).changes)
+    const plan = await planTable(connection, schema)
+    if (changed && plan.changes.length > 0) {
+      throw new SinkRefusedError(`table ${schema.name}: ${plan.changes.join('; ')} had no effect`)
+    }
+    this.#writers.set(schema.name, writerFor(plan, schema))
+  }
+
+  /** Runs what is missing, looked for again when no other may change anything. True when there was something. */
+  async #change(connection: PostgresConnection, missing: () => Promise<readonly string[]>): Promise<boolean> {
+    if ((await missing()).length === 0) return false
+    await connection.query(`${begin}; ${ddlLock}`)
+    const statements = await missing()
+    await connection.query([...statements, 'commit'].join(';\n')).catch((error: unknown) => {
+      if (faultKind(error) !== 'configuration') throw error
+      const cure = `let its owner run: ${statements.join('; ')}`
+      throw new SinkRefusedError(`${this.#address.shown}: ${sqlState(error)} ${reasonOf(error)}; ${cure}`)
+    })
+    return true
+  }
+
+  async #doing<T>(what: string, act: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    try {
+      return await act(await this.#connected())
+    } catch (error) {
+      this.#forget()
+      throw this.#faults.translate(error, what)
+    }
+  }
+
+  #failed(error: Error, batches: readonly Batch[]): Error {
+    this.#forget()
+    const translated = this.#faults.translate(error, writing(batches))
+    if (!translated.retryable) this.#writers.clear()
+    return translated
+  }
+
+  async #connected(): Promise<PostgresConnection> {
+    if (this.#connection?.usable === true) return this.#connection
+    this.#forget()
+    this.#connection = await PostgresConnection.open(this.#address)
+    return this.#connection
+  }
+
+  /** Whatever state it is in, a new one is in none. */
+  #forget(): void {
+    this.#connection?.destroy()
+    this.#connection = undefined
+  }
+
+  #alone<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(act)
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+}
+
+const writerFor = (plan: TablePlan, schema: TableSchema): TableWriter =>
+  schema.rules.mode === 'upsert' ? new UpsertWriter(plan, schema) : new AppendWriter(plan)
+
+function poison(row: number, error: unknown): PoisonRow {
+  const code = sqlState(error)
+  return { row, reason: reasonOf(error), ...(code === undefined ? {} : { code }) }
+}
+
+/** Where the row that was named by its number in the COPY is. */
+function placeOf(ranges: readonly RowRange[], named: number | undefined): { range: RowRange; row: number } | undefined {
+  let left = named ?? -1
+  if (left < 0) return undefined
+  for (const range of ranges) {
+    const rows = range.to - range.from
+    if (left < rows) return { range, row: range.from + left }
+    left -= rows
+  }
+  return undefined
+}

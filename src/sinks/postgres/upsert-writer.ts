@@ -1,0 +1,80 @@
+import pg from 'pg'
+import type { Batch, TableSchema } from '../../decode/columns.ts'
+import { SinkRefusedError } from '../../errors.ts'
+import type { PoisonRow } from '../sink.ts'
+import { CopyEncoder } from './copy-encoder.ts'
+import type { PostgresConnection } from './postgres-connection.ts'
+import type { TableField, TablePlan } from './postgres-table.ts'
+import { bentRows, copyStatement, rowsOf } from './table-writer.ts'
+import type { RowRange, TableWriter } from './table-writer.ts'
+
+/** The metadata columns by which newer is told from older; the last two count where they are stored. */
+const offsetColumn = '_offset'
+const originColumns = ['_partition', '_topic']
+
+/** Gone with its transaction: so it may be of the same name in each, and in whatever session a pooler gives us. */
+const stage = 'pg_temp.millrace_stage'
+
+/**
+ * Each key a row that holds its latest record: rows are copied to a staging table, and from there into the table in one
+ * statement. In the order of the keys, or two writers would wait for each other.
+ */
+export class UpsertWriter implements TableWriter {
+  readonly signature: string
+  readonly #fields: readonly TableField[]
+  readonly #encoder: CopyEncoder
+  readonly #copy: string
+  readonly #merge: string
+
+  constructor({ name, fields }: TablePlan, schema: TableSchema) {
+    refuseUnordered(schema)
+    this.#fields = fields
+    this.#encoder = new CopyEncoder(fields.map(({ encoding }) => encoding))
+    this.#copy = `${stageStatement(fields)}; ${copyStatement(stage, fields)}`
+    this.#merge = mergeStatement(name, fields, schema)
+    this.signature = JSON.stringify([this.#merge, fields])
+  }
+
+  async write(connection: PostgresConnection, ranges: readonly RowRange[]): Promise<void> {
+    await connection.copy(this.#copy, this.#encoder.rows(rowsOf(ranges)))
+    await connection.query(`${this.#merge}; drop table ${stage}`)
+  }
+
+  bent(batch: Batch, from: number): readonly PoisonRow[] {
+    return bentRows(batch, from, this.#fields)
+  }
+}
+
+function refuseUnordered({ name, columns, rules }: TableSchema): void {
+  const names = columns.map((column) => column.name)
+  const faults = rules.keys
+    .filter((key) => !names.includes(key))
+    .map((key) => `table.keys has ${key}, which is no column`)
+  if (!names.includes(offsetColumn)) {
+    faults.push(
+      `table.mode: upsert needs the column ${offsetColumn}: list \`offset\` in \`metadata\`, and do not rename it`,
+    )
+  }
+  if (faults.length > 0) throw new SinkRefusedError(`table ${name}: ${faults.join('; ')}`)
+}
+
+const quoted = (names: readonly string[]): string => names.map((name) => pg.escapeIdentifier(name)).join(', ')
+
+const stageStatement = (fields: readonly TableField[]): string =>
+  `create temp table millrace_stage (${fields.map(({ name, sql }) => `${pg.escapeIdentifier(name)} ${sql}`).join(', ')}) on commit drop`
+
+function mergeStatement(table: string, fields: readonly TableField[], { rules }: TableSchema): string {
+  const names = fields.map(({ name }) => name)
+  const keys = quoted(rules.keys)
+  const others = names.filter((name) => !rules.keys.includes(name)).map((name) => pg.escapeIdentifier(name))
+  const offset = pg.escapeIdentifier(offsetColumn)
+  // Offsets of another partition say nothing: a key that moved is taken as it comes.
+  const moved = originColumns
+    .filter((name) => names.includes(name))
+    .map((name) => pg.escapeIdentifier(name))
+    .map((name) => ` or stored.${name} is distinct from excluded.${name}`)
+  return `insert into ${table} as stored (${quoted(names)})
+    select distinct on (${keys}) ${quoted(names)} from ${stage} order by ${keys}, ${offset} desc
+    on conflict (${keys}) do update set ${others.map((name) => `${name} = excluded.${name}`).join(', ')}
+    where stored.${offset} is null or stored.${offset} < excluded.${offset}${moved.join('')}`
+}
