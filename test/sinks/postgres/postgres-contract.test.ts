@@ -1,8 +1,8 @@
 import { after, before } from 'node:test'
 import { startPostgres } from '../../support/postgres-server.ts'
 import type { PostgresServer } from '../../support/postgres-server.ts'
-import { createPostgresStore } from '../../support/postgres-store.ts'
 import { describeSinkContract } from '../sink-contract.ts'
+import { createPostgresStore, postgresAble } from './postgres-store.ts'
 
 let server: PostgresServer
 before(async () => {
@@ -10,4 +10,4 @@ before(async () => {
 })
 after(() => server.stop())
 
-describeSinkContract('PostgresSink', () => createPostgresStore(server))
+describeSinkContract('PostgresSink', postgresAble, () => createPostgresStore(server))

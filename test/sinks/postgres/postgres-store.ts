@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto'
+import { PostgresSink } from '../../../src/sinks/postgres/postgres-sink.ts'
+import { catalogSink } from '../../support/catalog-sink.ts'
+import type { PostgresServer } from '../../support/postgres-server.ts'
+import { TcpProxy } from '../../support/tcp-proxy.ts'
+import { capabilities } from '../contract/store-under-test.ts'
+import type { StoreUnderTest } from '../contract/store-under-test.ts'
+
+export const postgresAble = capabilities
+
+/** A database of its own on a server that is shared, behind a network of its own. */
+export async function createPostgresStore(server: PostgresServer): Promise<StoreUnderTest> {
+  const name = `contract_${randomBytes(6).toString('hex')}`
+  const url = await server.createDatabase(name)
+  const proxy = await TcpProxy.start({ port: server.port })
+  const behindProxy = url.replace(`:${server.port}/`, `:${proxy.port}/`)
+  const texts = async (expression: string) => {
+    const order = 'order by from_partition, from_offset'
+    const rows = await server.queryIn(name, `select (${expression})::text as text from contract ${order}`)
+    return rows.map(({ text }) => text as string | null)
+  }
+  const role = `reader_${name}`
+  return {
+    maker: catalogSink('postgres', { url: behindProxy, sslmode: 'disable' }),
+    rows: async () => (await texts(`from_partition || '/' || from_offset`)) as string[],
+    texts,
+    remove: async () => {
+      await proxy.stop()
+      await server.query(`drop database if exists ${name} with (force)`)
+      await server.query(`drop database if exists ${name}_backup with (force)`)
+      await server.query(`drop role if exists ${role}`)
+    },
+    several: true,
+    network: { proxy, loadBegins: 'begin; set local', rowsBegin: 'copy "contract"', committed: 'COMMIT\0' },
+    refuseRows: async (offsets) => {
+      await server.queryIn(
+        name,
+        `create table contract (from_partition integer, word text,
+                                from_offset bigint check (from_offset not in (${offsets.join()})))`,
+      )
+    },
+    restart: () => server.restart('immediate'),
+    refuseAll: async () => {
+      const setReadOnly = async (value: string) => {
+        await server.query(`alter system set default_transaction_read_only = ${value}`)
+        await server.query('select pg_reload_conf()')
+      }
+      await setReadOnly('on')
+      return () => setReadOnly('off')
+    },
+    backUp: async () => {
+      await server.query(`create database ${name}_backup template ${name}`)
+      return async () => {
+        await server.query(`drop database ${name} with (force)`)
+        await server.query(`alter database ${name}_backup rename to ${name}`)
+      }
+    },
+    unfit: async () => {
+      await server.query(`create role ${role} login password 'secret'`)
+      return {
+        'a role that may not make the control table': new PostgresSink(
+          { url: server.urlOf(name, role, 'secret') },
+          'g',
+        ),
+        'a password that is wrong': new PostgresSink({ url, password: 'wrong' }, 'g'),
+        'a database that is not there': new PostgresSink({ url: server.urlOf('nowhere') }, 'g'),
+      }
+    },
+  }
+}
