@@ -25,7 +25,7 @@ export async function createPostgresStore(server: PostgresServer): Promise<Store
     rows: async () => (await texts(`from_partition || '/' || from_offset`)) as string[],
     texts,
     remove: async () => {
-      await proxy.stop()
+      proxy.stop()
       await server.query(`drop database if exists ${name} with (force)`)
       await server.query(`drop database if exists ${name}_backup with (force)`)
       await server.query(`drop role if exists ${role}`)
