@@ -109,7 +109,14 @@ export class Pipeline implements Health {
       opened.push(() => consumer.disconnect(disconnectTimeoutMs))
       const deadLetters = await connectDeadLetters(config, topics, connectTimeoutMs)
       if (deadLetters) opened.push(() => deadLetters.disconnect(disconnectTimeoutMs))
-      const pools = createPools(config, sizes, memory, deadLetters, (sink, error) => report.workerDied(sink, error))
+      const pools = createPools(
+        config,
+        sizes,
+        memory,
+        deadLetters,
+        (sink, error) => report.workerDied(sink, error),
+        (sink, notice) => log.warn({ sink }, notice),
+      )
       for (const pool of pools.values()) opened.push(() => pool.close(disconnectTimeoutMs))
       for (const pool of pools.values()) await pool.prepare()
       const reader = createReader(

@@ -64,13 +64,16 @@ export function createPools(
   memory: MemoryPlan,
   deadLetters: DeadLetterTopic | undefined,
   onDeath: (sink: string, error: Error) => void,
+  onNotice: (sink: string, notice: string) => void,
 ): Map<string, WorkerPool> {
   const pools = [...sizes].map(([name, size]): [string, WorkerPool] => {
     const { type, ...options } = config.sinks[name]!
     const routes = config.routes.filter(({ sink }) => sink === name)
     const setup = { group: config.kafka.group, sink: { name, type, options }, routes }
     const limits = { ...size.limits, maxBytes: Math.min(size.limits.maxBytes, memory.loadBytesMax) }
-    return [name, new WorkerPool(setup, { ...size, limits }, deadLetters, (error) => onDeath(name, error))]
+    const died = (error: Error) => onDeath(name, error)
+    const told = (notice: string) => onNotice(name, notice)
+    return [name, new WorkerPool(setup, { ...size, limits }, deadLetters, died, told)]
   })
   return new Map(pools)
 }

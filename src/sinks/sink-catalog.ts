@@ -1,3 +1,4 @@
+import type { DuckDbOptions } from './duckdb/duckdb-sink.ts'
 import type { PostgresOptions } from './postgres/postgres-address.ts'
 import type { SinkKind, SinkOption } from './sink.ts'
 
@@ -41,11 +42,20 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
         format: 'int',
         default: 1,
       },
+      snapshotPath: {
+        doc: 'A copy of the database for people and programs to read, because no other process can open `path` while the daemon runs; opened read-only it is any DuckDB file. It is replaced as a whole. No copy without it.',
+        format: String,
+        default: undefined,
+      },
+      snapshotEveryMs: {
+        doc: 'How old the copy may become while rows come in. Copying takes a tenth of the time at the most, so that of a large database is older.',
+        format: 'milliseconds',
+        default: 60_000,
+      },
     },
-    create: async (options, { group }) => {
+    create: async (options, { group, warn }) => {
       const { DuckDbSink } = await import('./duckdb/duckdb-sink.ts')
-      const settings = { memoryLimitBytes: options['memoryLimit'] as number, threads: options['threads'] as number }
-      return new DuckDbSink(options['path'] as string, group, settings)
+      return new DuckDbSink(options as unknown as DuckDbOptions, group, warn)
     },
     audit: async (options, { group }) => {
       const { DuckDbAudit } = await import('./duckdb/duckdb-audit.ts')

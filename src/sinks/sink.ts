@@ -122,6 +122,13 @@ export interface SinkOption {
   readonly sensitive?: boolean
 }
 
+export interface SinkContext {
+  /** The consumer group: a reader of its own. */
+  readonly group: string
+  /** Tells the operator of what keeps nothing from being written. */
+  readonly warn?: (message: string) => void
+}
+
 /** What the catalogue knows of a sink without loading it. */
 export interface SinkKind {
   readonly identity: SinkIdentity
@@ -136,8 +143,8 @@ export interface SinkKind {
   readonly load: { readonly maxBytes: number; readonly maxRecords: number }
   /** Options under `sinks.<name>` beside `type`. */
   readonly options: Readonly<Record<string, SinkOption>>
-  /** Loads the sink's code and makes one, not yet open. `group` is the consumer group: a reader of its own. */
-  create(options: Readonly<Record<string, unknown>>, context: { readonly group: string }): Promise<Sink>
+  /** Loads the sink's code and makes one, not yet open. */
+  create(options: Readonly<Record<string, unknown>>, context: SinkContext): Promise<Sink>
   /** Opens what is there for reading; absent where a sink keeps nothing. Rejects like `Sink.open`. */
   audit?(options: Readonly<Record<string, unknown>>, context: { readonly group: string }): Promise<SinkAudit>
 }

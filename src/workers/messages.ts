@@ -76,6 +76,11 @@ export interface LoadResult {
   readonly writeSeconds: number
 }
 
+/** What a worker's sink tells the operator. */
+export interface WorkerNotice {
+  readonly notice: string
+}
+
 /** What a worker asks of the main thread over its own port, and the answers; matched by `id`. */
 export type WorkerRequest = { readonly id: number; readonly letters: readonly DeadLetter[] }
 export type WorkerReply =

@@ -8,7 +8,16 @@ import type { DeadLetterStore } from '../kafka/dead-letters.ts'
 import type { LoadLimits } from '../lanes/scheduler.ts'
 import type { Claimed, SinkPartition } from '../sinks/sink.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
-import type { LoadResult, LoadStep, Task, TaskPart, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
+import type {
+  LoadResult,
+  LoadStep,
+  Task,
+  TaskPart,
+  WorkerNotice,
+  WorkerReply,
+  WorkerRequest,
+  WorkerSetup,
+} from './messages.ts'
 import type { Answer } from './worker.ts'
 
 export interface PoolSize {
@@ -47,16 +56,19 @@ export class WorkerPool {
   readonly #deadLetters: DeadLetterStore | undefined
   readonly #onDeath: (error: Error) => void
   readonly #ports = new Set<MessagePort>()
+  readonly #onNotice: (notice: string) => void
   /** The partitions of each request for dead letters that is not answered yet. */
   readonly #storing = new Set<ReadonlySet<string>>()
 
-  /** `onDeath` hears of every worker that died, with a task under way or without. */
+  /** `onDeath` hears of every worker that died, with a task under way or without; `onNotice` what a sink tells the operator. */
   constructor(
     setup: WorkerSetup,
     { threads, loadsAThread, limits }: PoolSize,
     deadLetters: DeadLetterStore | undefined,
     onDeath: (error: Error) => void,
+    onNotice: (notice: string) => void,
   ) {
+    this.#onNotice = onNotice
     this.limits = limits
     this.loadsMax = threads * loadsAThread
     this.threadsShared = loadsAThread > 1
@@ -123,12 +135,13 @@ export class WorkerPool {
 
   /**
    * Closes every worker's sink, then the threads. Only when no task is under way: piscina's own close is no drain.
-   * A worker that does not answer within `timeoutMs` is ended all the same.
+   * When one does not answer within `timeoutMs` the threads are left to the end of the process: one that is ended in the
+   * middle of a native call would abort it.
    */
   async close(timeoutMs: number): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMs)
-    await Promise.allSettled([...this.#ports].map((port) => closeSink(port, signal)))
-    await this.#pool.destroy()
+    const closed = await Promise.allSettled([...this.#ports].map((port) => closeSink(port, signal)))
+    if (closed.every(({ status }) => status === 'fulfilled')) await this.#pool.destroy()
   }
 
   async #ask<T>(task: Task): Promise<T> {
@@ -151,8 +164,10 @@ export class WorkerPool {
   #serve(port: MessagePort): void {
     this.#ports.add(port)
     port.on('close', () => this.#ports.delete(port))
-    port.on('message', (request: WorkerRequest | typeof closedReply) => {
-      if (request !== closedReply) void this.#store(request).then((reply) => port.postMessage(reply))
+    port.on('message', (request: WorkerRequest | WorkerNotice | typeof closedReply) => {
+      if (request === closedReply) return
+      if ('notice' in request) this.#onNotice(request.notice)
+      else void this.#store(request).then((reply) => port.postMessage(reply))
     })
   }
 

@@ -11,7 +11,7 @@ import { sinkCatalog } from '../sinks/sink-catalog.ts'
 import type { Claimed, Sink } from '../sinks/sink.ts'
 import { writeLoad } from './load-writer.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
-import type { LoadResult, LoadStep, Task, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
+import type { LoadResult, LoadStep, Task, WorkerNotice, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
 
 /** The answer to a claim or prepare: an error of ours would lose its class on the way, so it is described. */
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorDescription }
@@ -91,7 +91,8 @@ class Worker {
     }
     const kind = sinkCatalog[wanted.type]
     if (kind === undefined) throw new SinkRefusedError(`sinks.${wanted.name}.type: there is no sink ${wanted.type}`)
-    const sink = await kind.create(wanted.options, { group })
+    const warn = (notice: string) => this.#port.postMessage({ notice } satisfies WorkerNotice)
+    const sink = await kind.create(wanted.options, { group, warn })
     try {
       await sink.open()
       for (const decoder of decoders.values()) await sink.evolve(decoder.table)

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { DuckDbLock } from '../../src/sinks/duckdb/duckdb-lock.ts'
-import { DuckDbSink } from '../../src/sinks/duckdb/duckdb-sink.ts'
+import { createSink } from './catalog-sink.ts'
 
 /** What a thread of a test shall do: open a sink and keep it, or take a lock whenever told a path. */
 export type ThreadTask =
@@ -13,7 +13,7 @@ parentPort!.on('message', (path: string) => {
   if (task.kind === 'race') race(new Int32Array(task.started), task.racers, path)
 })
 if (task.kind === 'open') {
-  await new DuckDbSink(task.path, 'g').open()
+  await (await createSink({ type: 'duckdb', path: task.path }, 'g')).open()
   parentPort!.postMessage('open')
 }
 

@@ -10,6 +10,7 @@ import { decide, positionKey } from '../position-swap.ts'
 import type { Applying } from '../position-swap.ts'
 import { DuckDbLock } from './duckdb-lock.ts'
 import { DuckDbPositions } from './duckdb-positions.ts'
+import { DuckDbSnapshots } from './duckdb-snapshots.ts'
 import { DuckDbTable } from './duckdb-table.ts'
 import { NotUtf8Error } from './duckdb-vectors.ts'
 
@@ -19,13 +20,15 @@ interface Database {
   readonly positions: DuckDbPositions
 }
 
-/** What DuckDB may take of the machine. */
-export interface DuckDbSettings {
-  readonly memoryLimitBytes: number
+/** The options of the catalogue. */
+export interface DuckDbOptions {
+  readonly path: string
+  /** What DuckDB may take of the machine; bytes. */
+  readonly memoryLimit: number
   readonly threads: number
+  readonly snapshotPath?: string
+  readonly snapshotEveryMs: number
 }
-
-const defaultSettings: DuckDbSettings = { memoryLimitBytes: 512 * 2 ** 20, threads: 1 }
 
 /**
  * Rows into one DuckDB file, with the position of each partition in the same transaction. One opener: this thread's.
@@ -34,7 +37,8 @@ const defaultSettings: DuckDbSettings = { memoryLimitBytes: 512 * 2 ** 20, threa
 export class DuckDbSink implements Sink {
   readonly #path: string
   readonly #group: string
-  readonly #settings: DuckDbSettings
+  readonly #options: DuckDbOptions
+  readonly #snapshots: DuckDbSnapshots | undefined
   readonly #tables = new Map<string, DuckDbTable>()
   readonly #schemas = new Map<string, TableSchema>()
   #lock: DuckDbLock | undefined
@@ -42,16 +46,24 @@ export class DuckDbSink implements Sink {
   /** Calls run one after the other: they share a connection, and a transaction belongs to one. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(path: string, group: string, settings: DuckDbSettings = defaultSettings) {
+  constructor(options: DuckDbOptions, group: string, warn: (message: string) => void = () => undefined) {
+    const { path, snapshotPath, snapshotEveryMs } = options
     this.#path = path
-    this.#settings = settings
+    this.#options = options
     this.#group = group
+    if (snapshotPath !== undefined) {
+      const settings = { path: snapshotPath, everyMs: snapshotEveryMs }
+      this.#snapshots = new DuckDbSnapshots(settings, () => this.#database?.instance, warn)
+    }
   }
 
   open(): Promise<void> {
     return this.#alone(async () => {
+      this.#snapshots?.prove(this.#path)
       this.#lock ??= new DuckDbLock(this.#path)
       await this.#opened()
+      // A first one at once: with what is there already.
+      this.#snapshots?.changed()
     })
   }
 
@@ -86,6 +98,7 @@ export class DuckDbSink implements Sink {
 
   close(): Promise<void> {
     return this.#alone(async () => {
+      await this.#snapshots?.close()
       const database = this.#database
       this.#database = undefined
       // Only tidies the write-ahead log away; what is committed is safe in it.
@@ -110,6 +123,7 @@ export class DuckDbSink implements Sink {
         signal.throwIfAborted()
         if (failPointsArmed) await failPoint('after-write-before-sink-commit')
       })
+      this.#snapshots?.changed()
       if (failPointsArmed) await failPoint('after-sink-commit-before-reply')
       return acks
     } catch (error) {
@@ -176,22 +190,25 @@ export class DuckDbSink implements Sink {
     } catch (error) {
       await connection.run('rollback').catch(() => undefined)
       // After such an error the database in memory is good for nothing; the file is, and is opened anew by the next call.
-      if (/\b(FATAL|INTERNAL) Error|database has been invalidated/.test(messageChain(error))) this.#forget()
+      if (/\b(FATAL|INTERNAL) Error|database has been invalidated/.test(messageChain(error))) await this.#forget()
       throw error
     }
   }
 
-  #forget(): void {
-    closeDatabase(this.#database)
+  async #forget(): Promise<void> {
+    const database = this.#database
     this.#database = undefined
     this.#tables.clear()
+    await this.#snapshots?.settled()
+    closeDatabase(database)
   }
 
   async #opened(): Promise<Database> {
     if (this.#database) return this.#database
     if (this.#lock === undefined) throw new SinkRefusedError(`${this.#path} is closed`)
+    let instance: DuckDBInstance | undefined
     try {
-      const instance = await DuckDBInstance.create(this.#path, duckDbConfig(this.#settings))
+      instance = await DuckDBInstance.create(this.#path, duckDbConfig(this.#options))
       const connection = await instance.connect()
       const positions = new DuckDbPositions(connection, this.#group)
       await positions.prepare()
@@ -201,6 +218,8 @@ export class DuckDbSink implements Sink {
       this.#database = { instance, connection, positions }
       return this.#database
     } catch (error) {
+      // The next call opens the file anew: it must not be open twice.
+      instance?.closeSync()
       throw translated(error, this.#path)
     }
   }
@@ -218,9 +237,9 @@ async function eachAlone(batches: readonly Batch[], write: (batch: Batch) => Pro
   return acks
 }
 
-function duckDbConfig({ memoryLimitBytes, threads }: DuckDbSettings): Record<string, string> {
+function duckDbConfig({ memoryLimit, threads }: DuckDbOptions): Record<string, string> {
   return {
-    memory_limit: `${memoryLimitBytes}B`,
+    memory_limit: `${memoryLimit}B`,
     threads: String(threads),
     // Each checkpoint compresses the last row group of a table anew, so not after every 16 MiB, DuckDB's default. After a
     // kill so much is read again, which takes a second or two.

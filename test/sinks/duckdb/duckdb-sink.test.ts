@@ -1,22 +1,19 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { appendRules } from '../../../src/decode/columns.ts'
 import type { Column, ColumnType } from '../../../src/decode/columns.ts'
 import { SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
-import { DuckDbSink } from '../../../src/sinks/duckdb/duckdb-sink.ts'
-import { catalogSink } from '../../support/catalog-sink.ts'
+import { catalogSink, createSink } from '../../support/catalog-sink.ts'
 import { contractBatch, contractTable, fixed, list, valuesBatch, variable } from '../../support/sink-batches.ts'
 import type { ThreadTask } from '../../support/sink-thread.ts'
-import type { WriterSaid, WriterTask } from '../../support/sink-writer.ts'
+import type { WriterSaid } from '../../support/sink-writer.ts'
+import { startWriter } from '../../support/start-writer.ts'
 import { describeSinkContract } from '../sink-contract.ts'
 import { createDuckDbStore, duckDbAble, runDuckDb } from './duckdb-store.ts'
 
@@ -35,7 +32,7 @@ describe('DuckDbSink', () => {
   const newPath = () => join(folder, `${++files}.duckdb`)
 
   async function claimedSink(path: string) {
-    const sink = new DuckDbSink(path, 'g')
+    const sink = await createSink({ type: 'duckdb', path }, 'g')
     await sink.open()
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
     return { sink, epoch: claimed!.epoch }
@@ -309,7 +306,7 @@ describe('DuckDbSink', () => {
 
   /** The position that the next opener is given, which must be that of the rows. */
   async function positionAfter(path: string): Promise<number> {
-    const sink = new DuckDbSink(path, 'g')
+    const sink = await createSink({ type: 'duckdb', path }, 'g')
     await sink.open()
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: 'id-1' }])
     await sink.close()
@@ -327,13 +324,13 @@ describe('DuckDbSink', () => {
     let acknowledged = 0
     // Small batches, and ones that are more than a row group each: those go to the file before the commit.
     for (const rows of [3, 20_000, 7, 150_000, 3]) {
-      const writer = startWriter(path, rows)
+      const writer = startWriter({ maker: catalogSink('duckdb', { path }), rows })
       for (let told = 0; told < 5; told++) {
         const [said] = (await once(writer, 'message')) as [WriterSaid]
         assert.ok(!('error' in said), JSON.stringify(said))
         acknowledged = said.next
       }
-      const lateComer = new DuckDbSink(path, 'g')
+      const lateComer = await createSink({ type: 'duckdb', path }, 'g')
       await assert.rejects(lateComer.open(), new RegExp(`open in process ${writer.pid} already`))
       await lateComer.close()
       const exit = once(writer, 'exit')
@@ -349,7 +346,7 @@ describe('DuckDbSink', () => {
     const path = join(folder, 'check constraint.duckdb')
     // The system refuses to let a file of this process grow over so many blocks; else the signal would end it.
     const limited = ['-c', `trap '' XFSZ; ulimit -f 8192; exec "$0" "$@"`]
-    const writer = startWriter(path, 20_000, ['sh', ...limited])
+    const writer = startWriter({ maker: catalogSink('duckdb', { path }), rows: 20_000 }, ['sh', ...limited])
     let said: WriterSaid
     do [said] = (await once(writer, 'message')) as [WriterSaid]
     while (!('error' in said))
@@ -363,7 +360,7 @@ describe('DuckDbSink', () => {
     const workerData: ThreadTask = { kind: 'open', path }
     const thread = new Worker(new URL('../../support/sink-thread.js', import.meta.url), { workerData })
     await once(thread, 'message')
-    const second = new DuckDbSink(path, 'g')
+    const second = await createSink({ type: 'duckdb', path }, 'g')
     await assert.rejects(second.open(), /open in this very process already/)
     await second.close()
     await thread.terminate()
@@ -414,12 +411,3 @@ describe('DuckDbSink', () => {
     })
   }
 })
-
-const writerScript = fileURLToPath(new URL('../../support/sink-writer.js', import.meta.url))
-
-/** `launcher` is a command that gets node's as its arguments. */
-function startWriter(path: string, rows: number, launcher: readonly string[] = []): ChildProcess {
-  const task: WriterTask = { maker: catalogSink('duckdb', { path }), rows }
-  const [command, ...given] = [...launcher, process.execPath, writerScript, JSON.stringify(task)]
-  return spawn(command, given, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-}
