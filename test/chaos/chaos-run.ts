@@ -54,7 +54,8 @@ export interface ChaosResult {
   readonly output: string
 }
 
-const plainPartitions = 6
+export const plainPartitions = 6
+const loadRecordsMax = 5000
 /** Written before the target starts, and read without faults. */
 const baselineShare = 0.1
 const baselineWithinMs = 120_000
@@ -87,7 +88,7 @@ async function run(options: ChaosOptions, folder: string, closers: (() => Promis
   const store = duckdb ?? postgres!
   closers.push(() => store.stop())
   const bootstrap = `127.0.0.1:${proxy.port}`
-  const target = options.createTarget({ folder, bootstrap, group, topics, sink: store.place })
+  const target = options.createTarget({ folder, bootstrap, group, topics, sink: store.place, loadRecordsMax })
   closers.push(() => Promise.all(target.running().map((member) => target.kill(member))))
   const generator = await Generator.start({
     bootstrap: broker.bootstrap,
@@ -182,7 +183,10 @@ async function startKafka(closers: (() => Promise<unknown>)[]): Promise<{ broker
   return { broker, proxy }
 }
 
-async function createTopics(broker: KafkaBroker, { plain, transactional, compacted, dead }: Topics): Promise<void> {
+export async function createTopics(
+  broker: Pick<KafkaBroker, 'createTopic'>,
+  { plain, transactional, compacted, dead }: Topics,
+): Promise<void> {
   await broker.createTopic(plain, plainPartitions)
   await broker.createTopic(transactional, fixedPartitions)
   await broker.createTopic(compacted, fixedPartitions, {
@@ -210,7 +214,10 @@ function chooseKinds(
   return { kinds, notRun }
 }
 
-async function endOffsets(broker: KafkaBroker, topics: Topics): Promise<Map<string, number>> {
+export async function endOffsets(
+  broker: Pick<KafkaBroker, 'endOffsets'>,
+  topics: Topics,
+): Promise<Map<string, number>> {
   const ends = new Map<string, number>()
   for (const topic of sourceTopics(topics)) {
     for (const [partition, end] of (await broker.endOffsets(topic)).entries()) ends.set(`${topic}/${partition}`, end)
@@ -219,7 +226,7 @@ async function endOffsets(broker: KafkaBroker, topics: Topics): Promise<Map<stri
 }
 
 /** Waits until the group has committed all of every log; the partitions where that did not come to pass. */
-async function drained(
+export async function drained(
   sampler: Sampler,
   ends: () => Promise<Map<string, number>>,
   withinMs: number,
@@ -243,7 +250,20 @@ async function drained(
   }
 }
 
-async function judge({ store, broker, topics, target, generator, sampler }: Arena, folder: string): Promise<Verdict> {
+/** The checker's verdict on what a target has made of the log. */
+export async function judge(
+  {
+    store,
+    broker,
+    topics,
+    target,
+    generator,
+    sampler,
+  }: Pick<Arena, 'store' | 'topics' | 'target' | 'generator' | 'sampler'> & {
+    readonly broker: { readonly bootstrap: string }
+  },
+  folder: string,
+): Promise<Verdict> {
   const instance = await DuckDBInstance.create(':memory:')
   const checker = await instance.connect()
   try {

@@ -171,7 +171,7 @@ const variables = ({ place, action, hit }: OwnFault) => ({
   MILLRACE_FAIL_POINTS: `${place}=${action}@${hit}`,
 })
 
-function config({ bootstrap, group, topics, sink }: Setting): object {
+function config({ bootstrap, group, topics, sink, loadRecordsMax }: Setting): object {
   return {
     kafka: {
       brokers: bootstrap,
@@ -200,7 +200,7 @@ function config({ bootstrap, group, topics, sink }: Setting): object {
     ],
     sinks: { sink },
     deadLetters: { topic: topics.dead },
-    batch: { maxRecords: 5000, lingerMs: 50 },
+    batch: { maxRecords: loadRecordsMax, lingerMs: 50 },
     commit: { intervalMs: 200 },
     rebalance: { drainMs: 3000 },
     shutdown: { deadlineMs: 8000 },

@@ -10,6 +10,8 @@ export interface Setting {
   readonly topics: Topics
   /** Where rows go, as the target's own configuration says it: of a store behind its proxy. */
   readonly sink: SinkPlace
+  /** Records of a load at the most. */
+  readonly loadRecordsMax: number
 }
 
 export type SinkPlace =

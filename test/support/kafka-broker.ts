@@ -15,7 +15,7 @@ import type { KafkaInstallation } from './kafka-installation.ts'
 import { spawnOnLifeLine } from './life-line.ts'
 
 const heap = '448m'
-const startedWithinMs = 60_000
+const startedWithinMs = 120_000
 const endedWithinMs = 20_000
 const knockAgainAfterMs = 20
 const logTailLines = 40
