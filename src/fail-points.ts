@@ -73,6 +73,9 @@ const hits = new Map<FailPlace, number>()
 /** False in production, where a fail point then costs one look at this. Workers inherit the variables. */
 export const failPointsArmed = armed !== undefined && (armed.places.size > 0 || armed.marked !== undefined)
 
+/** True when some record is to make its worker fail: then each one is looked at. */
+export const recordIsMarked = armed?.marked !== undefined
+
 /** The thread is at this place: does what was armed for it. Call it only when {@link failPointsArmed}. */
 export async function failPoint(place: FailPlace): Promise<void> {
   const hit = (hits.get(place) ?? 0) + 1
@@ -81,7 +84,7 @@ export async function failPoint(place: FailPlace): Promise<void> {
   if (point?.hit === hit) await act(`${place} hit ${hit}`, point.action, point.ms)
 }
 
-/** The worker holds a record with this key. Call it only when {@link failPointsArmed}. */
+/** The worker holds a record with this key. Call it only when {@link recordIsMarked}. */
 export async function failAtRecord(key: Uint8Array | null): Promise<void> {
   const marked = armed?.marked
   if (key !== null && marked?.key.equals(key)) await act('record', marked.action, 0)

@@ -1,7 +1,7 @@
 import type { Batch } from '../decode/columns.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { describeError, PoisonRecordError } from '../errors.ts'
-import { failAtRecord, failPoint, failPointsArmed } from '../fail-points.ts'
+import { failAtRecord, failPoint, failPointsArmed, recordIsMarked } from '../fail-points.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { SlabView } from '../kafka/slab.ts'
 import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
@@ -44,7 +44,7 @@ interface Progress {
  */
 export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): Promise<LoadResult> {
   tools.step('decoding')
-  if (failPointsArmed) await meetRecords(parts)
+  if (recordIsMarked) await meetRecords(parts)
   const startedAt = performance.now()
   const loads = parts.map((part) => decodePart(part, tools))
   const decodedAt = performance.now()

@@ -1,0 +1,113 @@
+// npm run bug-zoo [-- --all] [--only NAME,NAME]
+// Plants one bug after the other in a copy of the compiled daemon, and asks which layer of the tests catches it: the cheapest
+// first, until one does, or with --all each of them. A bug that none catches fails the run: then a test is missing.
+import { spawn } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { projectRoot } from '../support/kafka-installation.ts'
+import { sharedKafkaBroker } from '../support/kafka-broker.ts'
+import { bugs } from './planted-bugs.ts'
+import type { PlantedBug } from './planted-bugs.ts'
+
+interface Layer {
+  readonly name: string
+  /** Compiled test files, from `dist/test`. */
+  readonly files: (all: readonly string[]) => readonly string[]
+  readonly timeoutMs: number
+}
+
+const below =
+  (...starts: string[]) =>
+  (all: readonly string[]) =>
+    all.filter((path) => starts.some((start) => path.startsWith(start)))
+
+/** Cheapest first. */
+const layers: readonly Layer[] = [
+  {
+    name: 'unit',
+    files: (all) =>
+      below('lanes/', 'workers/', 'kafka/offset-committer')(all).filter((path) => !path.includes('.model.')),
+    timeoutMs: 120_000,
+  },
+  { name: 'model', files: (all) => all.filter((path) => path.includes('.model.test')), timeoutMs: 240_000 },
+  {
+    name: 'contract',
+    files: below('sinks/duckdb/duckdb-sink', 'kafka/dead-letters', 'kafka/native-reader.test'),
+    timeoutMs: 240_000,
+  },
+  { name: 'crash matrix', files: below('integration/crash-matrix'), timeoutMs: 600_000 },
+  { name: 'chaos', files: below('integration/chaos.test'), timeoutMs: 400_000 },
+]
+
+const { values } = parseArgs({ options: { all: { type: 'boolean', default: false }, only: { type: 'string' } } })
+const chosen = bugs.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name))
+const root = projectRoot()
+const folder = mkdtempSync(join(tmpdir(), 'millrace-bug-zoo-'))
+const broker = await sharedKafkaBroker()
+let escaped = 0
+try {
+  for (const bug of chosen) {
+    const caught = await huntIn(plant(bug))
+    if (caught.length === 0) escaped++
+    console.log(`${bug.name.padEnd(34)}${caught.length === 0 ? 'NOT CAUGHT' : caught.join(', ')}`)
+  }
+} finally {
+  await broker.stop()
+  rmSync(folder, { recursive: true, force: true })
+}
+console.log(`${chosen.length - escaped} of ${chosen.length} planted bugs caught`)
+process.exit(escaped === 0 ? 0 : 1)
+
+/** A copy of what is compiled, with the bug in it; all else is linked. */
+function plant({ name, patches }: PlantedBug): string {
+  const copy = join(folder, name)
+  mkdirSync(copy)
+  for (const entry of readdirSync(root)) {
+    if (entry !== 'dist') symlinkSync(join(root, entry), join(copy, entry))
+  }
+  cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
+  for (const { files, from, to } of patches) {
+    const paths = files.map((file) => join(copy, 'dist/src', file))
+    const path = paths.find((each) => existsSync(each) && readFileSync(each, 'utf8').includes(from))
+    if (path === undefined)
+      throw new Error(`${name}: «${from}» is not in ${files.join(' or ')} any more: plant it anew`)
+    const source = readFileSync(path, 'utf8')
+    if (source.split(from).length !== 2) throw new Error(`${name}: «${from}» is there more than once`)
+    writeFileSync(
+      path,
+      source.replace(from, () => to),
+    )
+  }
+  return copy
+}
+
+async function huntIn(copy: string): Promise<string[]> {
+  const tests = readdirSync(join(copy, 'dist/test'), { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.test.js'),
+  )
+  const caught: string[] = []
+  for (const { name, files, timeoutMs } of layers) {
+    const paths = files(tests).map((path) => join(copy, 'dist/test', path))
+    if (paths.length > 0 && !(await passes(paths, copy, timeoutMs))) caught.push(name)
+    if (caught.length > 0 && !values.all) break
+  }
+  return caught
+}
+
+function passes(files: readonly string[], cwd: string, timeout: number): Promise<boolean> {
+  const env = { ...process.env, MILLRACE_TEST_KAFKA: broker.bootstrap }
+  const child = spawn(process.execPath, ['--test', ...files], { cwd, env, stdio: 'ignore', timeout })
+  return new Promise((resolve) => child.on('exit', (code) => resolve(code === 0)))
+}
