@@ -239,7 +239,7 @@ function listWriter(write: Write): Write {
 
 function mapWriter(write: Write, readKey: (key: string) => string): Write {
   return (value) => {
-    // A Map, because `__proto__` is a key like any other. Two of protobufjs' keys may be one of ours, see `keyReader`.
+    // A Map, because `__proto__` is a key like any other.
     const entries = new Map(Object.keys(value as object).map((key) => [readKey(key), (value as Message)[key]]))
     let text = ''
     for (const key of [...entries.keys()].sort()) {
@@ -249,12 +249,11 @@ function mapWriter(write: Write, readKey: (key: string) => string): Write {
   }
 }
 
-/** protobufjs keeps 64-bit keys as eight characters, one a byte, except a key that is absent on the wire: that is `0`. */
+/** protobufjs keeps 64-bit keys as eight characters, one a byte. */
 function keyReader(field: protobuf.MapField): (key: string) => string {
   if (!/64$/.test(field.keyType)) return (key) => key
   const unsigned = field.keyType === 'uint64' || field.keyType === 'fixed64'
   return (key) => {
-    if (key.length !== 8) return key
     let value = 0n
     for (let at = 7; at >= 0; at--) value = (value << 8n) | BigInt(key.charCodeAt(at))
     return String(unsigned ? value : BigInt.asIntN(64, value))

@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs'
-import { mendEmptyMessages } from './empty-message.ts'
+import { mendMessages } from './mend-messages.ts'
 import { RecordFault } from './record-fault.ts'
 import { WireCheck } from './wire-check.ts'
 import type { WireShape, WireShapes } from './wire-shape.ts'
@@ -21,7 +21,7 @@ export class MessageReader {
   constructor(type: protobuf.Type, shapes: WireShapes) {
     this.#type = type
     this.#shape = shapes.of(type)
-    mendEmptyMessages(type)
+    mendMessages(type)
   }
 
   /**

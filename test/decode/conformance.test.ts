@@ -21,7 +21,7 @@ const body = `
     repeated sint32 rs32 = 35; repeated sint64 rs64 = 36; repeated fixed32 rf32 = 37; repeated fixed64 rf64 = 38;
     repeated sfixed32 rsf32 = 39; repeated sfixed64 rsf64 = 40; repeated float rf = 41; repeated double rd = 42;
     repeated bool rb = 43; repeated string rs = 44; repeated bytes ry = 45; repeated Inner rm = 48; repeated Kind re = 51;
-    map<int32, int32> mi = 56; map<string, string> ms = 69; map<string, Inner> mm = 71; map<bool, bool> mb = 68;
+    map<int32, int32> mi = 56; map<int64, int64> mw = 57; map<sint64, int32> mz = 58; map<string, string> ms = 69; map<string, Inner> mm = 71; map<bool, bool> mb = 68;
     oneof one { uint32 one_u = 111; Inner one_m = 112; string one_s = 113; bytes one_b = 114; bool one_t = 115; Kind one_e = 116; }
   }`
 const types = {
@@ -238,6 +238,16 @@ const merging: readonly Case[] = [
     name: 'a map entry without key and value',
     bytes: [...delimited(56, []), ...delimited(69, [])],
     expected: { mi: '{"0":0}', ms: '{"":""}' },
+  },
+  {
+    name: 'a map entry without a key is one of key 0, of 64 bits too; the last counts',
+    bytes: [
+      ...delimited(57, [...v(1, 0), ...v(2, 5)]),
+      ...delimited(57, []),
+      ...delimited(58, []),
+      ...delimited(58, [...v(1, 0), ...v(2, 5)]),
+    ],
+    expected: { mw: '{"0":"0"}', mz: '{"0":5}' },
   },
   {
     name: 'a map entry without a value that is a message',
