@@ -71,19 +71,16 @@ export class CopyIn implements Submittable {
     })
   }
 
-  /** The server does not wait for our end of the COPY: it ignores what is still on its way. */
+  /** The server does not wait for our end of the COPY: it ignores what is still on its way. Nothing is called after this. */
   handleError(error: Error): void {
     this.#ended = true
-    this.#error ??= error
     this.#onFree()
-    // Of a connection that is gone no ReadyForQuery comes.
-    if (!('severity' in error)) this.#reject(this.#error)
+    this.#reject(this.#error ?? error)
   }
 
   handleReadyForQuery(): void {
     this.#ended = true
-    if (this.#error === undefined) this.#resolve()
-    else this.#reject(this.#error)
+    this.#resolve()
   }
 
   handleCommandComplete(): void {
