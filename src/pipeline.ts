@@ -31,7 +31,9 @@ import { Reporter } from './observe/reporter.ts'
 import { planMemory } from './memory-plan.ts'
 import type { MemoryPlan } from './memory-plan.ts'
 import { connectDeadLetters, countPartitions, createPools, sizePools } from './preflight.ts'
+import { RouteSchemas } from './route-schemas.ts'
 import { routeOfTopic } from './routing.ts'
+import { SchemaReload } from './schema-reload.ts'
 import type { WorkerPool } from './workers/worker-pool.ts'
 
 const connectTimeoutMs = 30_000
@@ -59,6 +61,7 @@ interface Parts extends Omit<PipelineOptions, 'metrics'> {
   readonly consumer: Consumer
   readonly reader: PartitionReader
   readonly pools: ReadonlyMap<string, WorkerPool>
+  readonly schemas: RouteSchemas
   readonly deadLetters: DeadLetterTopic | undefined
   readonly report: Reporter
 }
@@ -75,6 +78,7 @@ export class Pipeline implements Health {
   readonly lanes = new LaneSet()
   readonly #parts: Parts
   readonly #dispatcher: Dispatcher
+  readonly #reload: SchemaReload
   readonly #assignment: Assignment
   readonly #committer: OffsetCommitter
   /** What the last statistics told of each lane's partition. */
@@ -92,6 +96,7 @@ export class Pipeline implements Health {
     const late: { pipeline?: Pipeline } = {}
     const opened: (() => Promise<void>)[] = [async () => topics.close()]
     try {
+      const schemas = await RouteSchemas.load(config.routes)
       const partitions = await countPartitions(config, topics, connectTimeoutMs)
       const sizes = sizePools(config)
       const memory = planMemory(config.memory.maxBytes, partitions, [...sizes.values()])
@@ -111,6 +116,7 @@ export class Pipeline implements Health {
       if (deadLetters) opened.push(() => deadLetters.disconnect(disconnectTimeoutMs))
       const pools = createPools(
         config,
+        schemas,
         sizes,
         memory,
         deadLetters,
@@ -134,6 +140,7 @@ export class Pipeline implements Health {
         consumer,
         reader,
         pools,
+        schemas,
         deadLetters,
         report,
         log,
@@ -179,6 +186,12 @@ export class Pipeline implements Health {
         },
         stopped: (lane, error) => this.#onStopped(lane, error),
       },
+    })
+    this.#reload = new SchemaReload({
+      schemas: parts.schemas,
+      pools: parts.pools,
+      dispatcher: this.#dispatcher,
+      report,
     })
     this.#assignment = new Assignment({
       member: consumer,
@@ -237,6 +250,11 @@ export class Pipeline implements Health {
       await close().catch((error: Error) => log.warn({ error }, `${name} did not close in order`))
     }
     return clean
+  }
+
+  /** Takes up schema files that have changed, or refuses them and goes on with the old. The log and a metric tell which. */
+  reloadSchemas(): void {
+    void this.#reload.request()
   }
 
   /** From the consumer: the group changes our assignment. */

@@ -5,6 +5,7 @@ import { producerSettings } from './kafka/client-settings.ts'
 import { DeadLetterTopic } from './kafka/dead-letters.ts'
 import type { Topics } from './kafka/topic-directory.ts'
 import type { MemoryPlan } from './memory-plan.ts'
+import type { RouteSchemas } from './route-schemas.ts'
 import { namedAndMatched, routeOfTopic } from './routing.ts'
 import { sinkCatalog } from './sinks/sink-catalog.ts'
 import type { SinkKind } from './sinks/sink.ts'
@@ -60,6 +61,7 @@ export function sizePools({ sinks, routes, workers, batch }: Config): Map<string
 /** One pool of threads a sink; by the sink's name. */
 export function createPools(
   config: Config,
+  schemas: RouteSchemas,
   sizes: ReadonlyMap<string, PoolSize>,
   memory: MemoryPlan,
   deadLetters: DeadLetterTopic | undefined,
@@ -68,7 +70,8 @@ export function createPools(
 ): Map<string, WorkerPool> {
   const pools = [...sizes].map(([name, size]): [string, WorkerPool] => {
     const { type, ...options } = config.sinks[name]!
-    const routes = config.routes.filter(({ sink }) => sink === name)
+    const own = config.routes.filter(({ sink }) => sink === name)
+    const routes = own.map((route) => ({ ...route, schema: schemas.filesOf(route.name) }))
     const setup = { group: config.kafka.group, sink: { name, type, options }, routes }
     const limits = { ...size.limits, maxBytes: Math.min(size.limits.maxBytes, memory.loadBytesMax) }
     const died = (error: Error) => onDeath(name, error)

@@ -26,6 +26,13 @@ async function runDaemon(config: Config, log: Logger): Promise<number> {
   const metrics = createMetrics()
   const topics = new TopicDirectory(connectionSettings(config.kafka))
   const starting = Pipeline.start({ config, topics, metrics, log, onFatal: (error) => fail(error) })
+  // Without a listener the signal would end the process. One that comes during the start is heeded when it is done.
+  process.on('SIGHUP', () => {
+    starting.then(
+      (pipeline) => pipeline.reloadSchemas(),
+      () => undefined,
+    )
+  })
   const started = await Promise.race([starting, signalled])
   if (typeof started === 'string') return exitCodes.ok
   const admin = new AdminServer(metrics.registry, started)

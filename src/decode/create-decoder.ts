@@ -4,6 +4,7 @@ import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
 import { recordLimitsDefault } from './record-limits.ts'
 import { createReferenceDecoder, type TombstoneRule } from './reference-decoder.ts'
+import type { SchemaFiles } from './schema-files.ts'
 import { loadMessageType } from './schema-source.ts'
 import {
   type EnumForm,
@@ -11,6 +12,7 @@ import {
   type ListForm,
   type Metadata,
   planTable,
+  type TablePlan,
   type TimestampForm,
 } from './table-plan.ts'
 
@@ -35,7 +37,8 @@ export interface RouteDecode {
 }
 
 /**
- * The decoder of a route, ready for its first slab. `columns` is the route's choice; without it there are all. Rejects with
+ * The decoder of a route, ready for its first slab. `columns` is the route's choice; without it there are all.
+ * The schema is read from the disk, or from where `from` has it. Rejects with
  * SchemaError: the route cannot work as it is written.
  */
 export async function createDecoder(
@@ -43,15 +46,26 @@ export async function createDecoder(
   table: { readonly name: string } & TableRules,
   metadata: readonly Metadata[] = [],
   columns?: readonly ColumnChoice[],
+  from?: SchemaFiles,
 ): Promise<Decoder> {
-  const type = await loadMessageType(decode)
+  const plan = await planRoute(decode, metadata, columns, from)
   const { tombstones = 'skip', decoder = 'compiled' } = decode
-  const { enums = 'name', timestamps = 'micros', lists = 'json', flattenDepth = flattenDepthDefault } = decode
-  const forms = { enums, timestamps, lists, flattenDepth, metadata }
-  const plan = planTable(type, columns === undefined ? forms : { ...forms, columns })
   const create = decoder === 'compiled' ? createCompiledDecoder : createReferenceDecoder
   const { name: tableName, ...tableRules } = table
   const { maxRecordBytes = recordLimitsDefault.recordBytesMax, maxHeaders = recordLimitsDefault.headersMax } = decode
   const limits = { recordBytesMax: maxRecordBytes, headersMax: maxHeaders }
   return create(plan, { tableName, tableRules, tombstones, limits })
+}
+
+/** The table of a route, as `createDecoder` lays it out; rejects as that does. */
+export async function planRoute(
+  decode: RouteDecode,
+  metadata: readonly Metadata[],
+  columns: readonly ColumnChoice[] | undefined,
+  from: SchemaFiles | undefined,
+): Promise<TablePlan> {
+  const type = await loadMessageType(decode, from)
+  const { enums = 'name', timestamps = 'micros', lists = 'json', flattenDepth = flattenDepthDefault } = decode
+  const forms = { enums, timestamps, lists, flattenDepth, metadata }
+  return planTable(type, columns === undefined ? forms : { ...forms, columns })
 }

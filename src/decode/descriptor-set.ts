@@ -1,14 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import protobuf from 'protobufjs'
 import descriptor from 'protobufjs/ext/descriptor.js'
 import { SchemaError } from '../errors.ts'
 import { bundledDefinitions } from './bundled-definitions.ts'
+import type { SchemaFiles } from './schema-files.ts'
 
 /** Reads binary FileDescriptorSets into one root; a file that is in several of them counts once. */
-export async function loadDescriptorSets(paths: readonly string[]): Promise<protobuf.Root> {
+export async function loadDescriptorSets(paths: readonly string[], from: SchemaFiles): Promise<protobuf.Root> {
   const files = new Map<string, descriptor.IFileDescriptorProto>()
   for (const path of paths) {
-    for (const file of await readDescriptorSet(path)) {
+    for (const file of await readDescriptorSet(path, from)) {
       const name = file.name ?? ''
       if (!files.has(name)) files.set(name, file)
     }
@@ -25,8 +25,8 @@ export async function loadDescriptorSets(paths: readonly string[]): Promise<prot
   }
 }
 
-async function readDescriptorSet(path: string): Promise<readonly descriptor.IFileDescriptorProto[]> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
+async function readDescriptorSet(path: string, from: SchemaFiles): Promise<readonly descriptor.IFileDescriptorProto[]> {
+  const bytes = await from.read(path).catch((cause: unknown) => {
     throw new SchemaError(`${path}: cannot be read`, { cause })
   })
   let files: readonly descriptor.IFileDescriptorProto[] | undefined

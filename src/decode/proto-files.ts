@@ -1,12 +1,16 @@
-import { readFile, realpath } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import protobuf from 'protobufjs'
 import { SchemaError } from '../errors.ts'
 import { bundledDefinitions } from './bundled-definitions.ts'
+import type { SchemaFiles } from './schema-files.ts'
 
 /** Parses .proto files and all they import into one root, not yet resolved. */
-export async function loadProtoFiles(files: readonly string[], includes: readonly string[]): Promise<protobuf.Root> {
-  const loader = new ProtoLoader(includes)
+export async function loadProtoFiles(
+  files: readonly string[],
+  includes: readonly string[],
+  from: SchemaFiles,
+): Promise<protobuf.Root> {
+  const loader = new ProtoLoader(includes, from)
   for (const file of files) await loader.load(file)
   openEnums(loader.root)
   return loader.root
@@ -18,16 +22,18 @@ const filesMax = 10_000
 class ProtoLoader {
   readonly root = new protobuf.Root()
   readonly #includes: readonly string[]
+  readonly #from: SchemaFiles
   /** Real paths and bundled names: one file may be reached by many names, and must be parsed once. */
   readonly #loaded = new Set<string>()
 
-  constructor(includes: readonly string[]) {
+  constructor(includes: readonly string[], from: SchemaFiles) {
     this.#includes = includes
+    this.#from = from
   }
 
   async load(file: string): Promise<void> {
     const candidates = [resolve(file), ...this.#includes.map((include) => resolve(include, file))]
-    const path = await firstExisting(candidates)
+    const path = await this.#from.find(candidates)
     if (path === undefined) {
       const also = this.#includes.length === 0 ? '' : `, nor in ${this.#includes.join(', ')}`
       throw new SchemaError(`${file}: no such file${also}`)
@@ -39,9 +45,10 @@ class ProtoLoader {
     if (this.#loaded.has(path)) return
     if (this.#loaded.size >= filesMax) throw new SchemaError(`${shownAs}: over ${filesMax} files are imported`)
     this.#loaded.add(path)
-    const source = await readFile(path, 'utf8').catch((cause: unknown) => {
+    const bytes = await this.#from.read(path).catch((cause: unknown) => {
       throw new SchemaError(`${shownAs}: cannot be read`, { cause })
     })
+    const source = new TextDecoder().decode(bytes)
     const { imports = [], weakImports = [] } = parseProto(source, shownAs, this.root)
     for (const name of [...imports, ...weakImports]) await this.#import(name, path, shownAs)
   }
@@ -53,7 +60,7 @@ class ProtoLoader {
       this.#loaded.add(name)
       return
     }
-    const path = await firstExisting([
+    const path = await this.#from.find([
       ...this.#includes.map((include) => resolve(include, name)),
       ...foldersUpFrom(importer).map((folder) => join(folder, name)),
     ])
@@ -75,21 +82,10 @@ function foldersUpFrom(file: string): string[] {
   return folders
 }
 
-async function firstExisting(candidates: readonly string[]): Promise<string | undefined> {
-  for (const candidate of candidates) {
-    try {
-      return await realpath(candidate)
-    } catch {
-      // Not here; what matters is whether it is anywhere, and the caller says where it was looked for.
-    }
-  }
-  return undefined
-}
-
 function parseProto(source: string, shownAs: string, root: protobuf.Root): protobuf.IParserResult {
   refuseUnsafeName(source, shownAs)
   try {
-    return protobuf.parse(source.replace(/^\ufeff/, ''), root, { keepCase: true })
+    return protobuf.parse(source, root, { keepCase: true })
   } catch (cause) {
     const { message } = cause as Error
     const line = /\(line (\d+)\)/.exec(message)?.[1]

@@ -4,6 +4,7 @@ import { SchemaError } from '../errors.ts'
 import { loadDescriptorSets } from './descriptor-set.ts'
 import { loadProtoFiles } from './proto-files.ts'
 import { findType } from './reflection.ts'
+import { SchemaFiles } from './schema-files.ts'
 
 /** Where a message type comes from: .proto files, or what `protoc --include_imports --descriptor_set_out` wrote. */
 export interface SchemaSource {
@@ -18,12 +19,13 @@ export interface SchemaSource {
 }
 
 /**
- * Loads a message type with all it refers to, resolved. Reads from the disk only, never from a network. Field names stay
+ * Loads a message type with all it refers to, resolved. Reads from the disk or a snapshot only, never from a
+ * network. Field names stay
  * as they are written. Rejects with SchemaError: a file or import is missing or does not parse, a type is unknown, or
  * the message is not among those loaded.
  */
-export async function loadMessageType(source: SchemaSource): Promise<protobuf.Type> {
-  const root = await loadRoot(source)
+export async function loadMessageType(source: SchemaSource, from = new SchemaFiles()): Promise<protobuf.Type> {
+  const root = await loadRoot(source, from)
   const name = source.message.replace(/^\./, '')
   const found = findType(root, name)
   if (found !== undefined) return found
@@ -34,14 +36,15 @@ export async function loadMessageType(source: SchemaSource): Promise<protobuf.Ty
   )
 }
 
-async function loadRoot(source: SchemaSource): Promise<protobuf.Root> {
+async function loadRoot(source: SchemaSource, from: SchemaFiles): Promise<protobuf.Root> {
   const files = loadedFrom(source)
   if (files.length === 0) throw new SchemaError('no schema: `files` names no .proto file and no descriptor set')
   const sets = source.descriptorSet === undefined ? files.filter(isDescriptorSet) : files
   if (sets.length > 0 && sets.length < files.length) {
     throw new SchemaError(`${files.join(', ')}: .proto files and descriptor sets cannot be mixed in one route`)
   }
-  const root = sets.length > 0 ? await loadDescriptorSets(sets) : await loadProtoFiles(files, source.includes ?? [])
+  const root =
+    sets.length > 0 ? await loadDescriptorSets(sets, from) : await loadProtoFiles(files, source.includes ?? [], from)
   try {
     root.resolveAll()
     for (const type of types(root)) void type.fieldsById

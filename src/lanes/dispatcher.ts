@@ -45,6 +45,8 @@ export class Dispatcher {
   readonly #waitMs: (error: Error, attempt: number) => number
   readonly #split: SplitSlab
   readonly #loads = new Map<LoadRunner, number>()
+  /** Runners that get no load for now, with whoever waits until they have none. */
+  readonly #held = new Map<LoadRunner, () => void>()
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
 
@@ -74,14 +76,30 @@ export class Dispatcher {
     return this.#gates.get(route)?.probing ?? false
   }
 
-  /** True while the route's sink has all the loads that it takes at once. */
+  /** True while the route's sink has all the loads that it takes at once, or may get none. */
   busy(route: string): boolean {
     const runner = this.#runnerOf(route)
-    return this.loadsInFlight(runner) >= runner.loadsMax
+    return this.#held.has(runner) || this.loadsInFlight(runner) >= runner.loadsMax
   }
 
   loadsInFlight(runner: LoadRunner): number {
     return this.#loads.get(runner) ?? 0
+  }
+
+  /** Lets no more load depart to the runner, until `release`. True when none is in flight any more, false after the deadline. */
+  async hold(runner: LoadRunner, withinMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const quiet = new Promise<boolean>((resolve) => {
+      this.#held.set(runner, () => resolve(true))
+      timer = setTimeout(() => resolve(false), withinMs)
+    })
+    if (this.loadsInFlight(runner) === 0) this.#held.get(runner)!()
+    return quiet.finally(() => clearTimeout(timer))
+  }
+
+  release(runner: LoadRunner): void {
+    this.#held.delete(runner)
+    this.wake()
   }
 
   /** Something changed: looks for due loads once this turn of the event loop is over, however often it was called. */
@@ -165,6 +183,7 @@ export class Dispatcher {
       failure = error as Error
     }
     this.#loads.set(runner, this.loadsInFlight(runner) - 1)
+    if (this.loadsInFlight(runner) === 0) this.#held.get(runner)?.()
     if (result === undefined) {
       // The worker died with the load: written or not is unknown, so the sink is asked where it stands.
       this.#died(route, taken, failure!)

@@ -61,6 +61,7 @@ export function createMetrics() {
       'code',
     ]),
     stoppedLanes: gauge('stopped_lanes', 'Partitions that stand still until an operator acts.'),
+    schemaReloads: counter('schema_reloads_total', 'Schema files looked at anew on SIGHUP, by result.', ['result']),
     workerDeaths: counter('worker_deaths_total', 'Worker threads that ended unasked.', ['sink']),
     /** Every series of a partition goes when it is given up: its lag belongs to another member then. */
     forget(labels: PartitionLabels): void {

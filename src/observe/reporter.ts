@@ -97,6 +97,21 @@ export class Reporter implements Omit<DispatchEvents & AssignmentEvents, 'change
     this.#log.error({ sink, error }, 'a worker thread died')
   }
 
+  schemasApplied(routes: readonly string[]): void {
+    this.#metrics.schemaReloads.inc({ result: 'applied' })
+    this.#log.info({ routes }, 'changed schemas are in use')
+  }
+
+  schemasUnchanged(): void {
+    this.#metrics.schemaReloads.inc({ result: 'unchanged' })
+    this.#log.info('no schema file has changed')
+  }
+
+  schemasRefused(error: Error): void {
+    this.#metrics.schemaReloads.inc({ result: 'refused' })
+    this.#log.error({ error }, 'changed schemas are refused, the old ones stay in use')
+  }
+
   committed(error: Error | undefined): void {
     this.#metrics.commits.inc({ result: error ? 'failed' : 'acknowledged' })
     if (error) this.#log.warn({ error }, 'commit failed: the watermarks go with the next one')

@@ -1,4 +1,5 @@
 import type { RouteConfig } from '../config/schema.ts'
+import type { SchemaSnapshot } from '../decode/schema-files.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
 import type { ErrorDescription } from '../errors.ts'
 import type { SinkPartition } from '../sinks/sink.ts'
@@ -10,7 +11,10 @@ export interface WorkerSetup {
   readonly routes: readonly RouteSetup[]
 }
 
-export type RouteSetup = Pick<RouteConfig, 'name' | 'table' | 'metadata' | 'columns' | 'decode'>
+export type RouteSetup = Pick<RouteConfig, 'name' | 'table' | 'metadata' | 'columns' | 'decode'> & {
+  /** What the route's schema files held when the daemon read them. */
+  readonly schema: SchemaSnapshot
+}
 
 export type Task =
   /** Opens the sink and makes its tables ready, so that what is wrong shows before the group is joined. */
@@ -88,6 +92,18 @@ export type WorkerReply =
   /** No dead-letter topic is configured: nowhere to keep them. */
   | { readonly id: number; readonly result: 'refused' }
   | { readonly id: number; readonly result: 'failed'; readonly error: ErrorDescription }
+
+/**
+ * Main to worker, while no load is under way: decode by these routes from now on, and make their tables fit. On `trial` a worker
+ * that cannot goes back to what it had; else it keeps them, and opens its sink anew at its next task.
+ */
+export interface SwitchRequest {
+  readonly routes: readonly RouteSetup[]
+  readonly trial: boolean
+}
+export interface SwitchReply {
+  readonly switched: true | ErrorDescription
+}
 
 /** Main to worker: close the sink, then answer `closed`. */
 export const closeRequest = 'close'

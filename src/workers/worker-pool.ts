@@ -3,7 +3,8 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { describeError, WorkerDiedError, WorkerError } from '../errors.ts'
+import { describeError, MillraceError, WorkerDiedError, WorkerError } from '../errors.ts'
+import type { SchemaSnapshot } from '../decode/schema-files.ts'
 import type { DeadLetterStore } from '../kafka/dead-letters.ts'
 import type { LoadLimits } from '../lanes/scheduler.ts'
 import type { Claimed, SinkPartition } from '../sinks/sink.ts'
@@ -11,6 +12,8 @@ import { closedReply, closeRequest, loadSteps } from './messages.ts'
 import type {
   LoadResult,
   LoadStep,
+  SwitchReply,
+  SwitchRequest,
   Task,
   TaskPart,
   WorkerNotice,
@@ -19,6 +22,13 @@ import type {
   WorkerSetup,
 } from './messages.ts'
 import type { Answer } from './worker.ts'
+
+/** The first of a pool's workers is still being started, or one is being replaced. */
+class WorkersStartingError extends MillraceError {
+  override readonly name = 'WorkersStartingError'
+  readonly code = 'WORKERS_STARTING'
+  readonly retryable = true
+}
 
 export interface PoolSize {
   readonly threads: number
@@ -52,7 +62,10 @@ export class WorkerPool {
   readonly limits: LoadLimits
   readonly loadsMax: number
   readonly threadsShared: boolean
+  readonly #threads: number
   readonly #pool: Piscina
+  /** Cloned into each thread that is started. */
+  readonly #setup: { routes: WorkerSetup['routes'] } & Omit<WorkerSetup, 'routes'>
   readonly #deadLetters: DeadLetterStore | undefined
   readonly #onDeath: (error: Error) => void
   readonly #ports = new Set<MessagePort>()
@@ -70,6 +83,8 @@ export class WorkerPool {
   ) {
     this.#onNotice = onNotice
     this.limits = limits
+    this.#threads = threads
+    this.#setup = { ...setup }
     this.loadsMax = threads * loadsAThread
     this.threadsShared = loadsAThread > 1
     this.#deadLetters = deadLetters
@@ -81,7 +96,7 @@ export class WorkerPool {
       // Piscina's default parks an idle worker in Atomics.wait: its sockets, timers and our port would stand still.
       atomics: 'disabled',
       concurrentTasksPerWorker: loadsAThread,
-      workerData: setup,
+      workerData: this.#setup,
       // Columns and slabs lie outside of this heap: what fills it is a record that grows without bound as it is decoded.
       resourceLimits: { maxOldGenerationSizeMb: workerHeapMegabytes },
     })
@@ -128,6 +143,23 @@ export class WorkerPool {
     }
   }
 
+  /**
+   * Decodes these routes by these schemas from now on, in every worker, and makes their tables fit. Only when no load is under
+   * way. Rejects with the error of the first worker that tries it: then nothing has changed.
+   */
+  async switchSchemas(schemas: ReadonlyMap<string, SchemaSnapshot>): Promise<void> {
+    const routes = this.#setup.routes.map((route) => ({ ...route, schema: schemas.get(route.name) ?? route.schema }))
+    const [first, ...others] = this.#ports
+    if (first === undefined || others.length + 1 < this.#threads) {
+      throw new WorkersStartingError('a worker is being started; ask again when it has')
+    }
+    const switched = await switchWorker(first, { routes, trial: true })
+    if (switched !== true) throw new WorkerError(switched)
+    // For threads that are started later. One that cannot switch now opens its sink anew, with these routes.
+    this.#setup.routes = routes
+    await Promise.allSettled(others.map((port) => switchWorker(port, { routes, trial: false })))
+  }
+
   /** True while dead letters of the partition wait for their topic. */
   storing({ topic, partition }: { readonly topic: string; readonly partition: number }): boolean {
     return [...this.#storing].some((partitions) => partitions.has(`${topic}/${partition}`))
@@ -164,10 +196,10 @@ export class WorkerPool {
   #serve(port: MessagePort): void {
     this.#ports.add(port)
     port.on('close', () => this.#ports.delete(port))
-    port.on('message', (request: WorkerRequest | WorkerNotice | typeof closedReply) => {
+    port.on('message', (request: WorkerRequest | WorkerNotice | SwitchReply | typeof closedReply) => {
       if (request === closedReply) return
       if ('notice' in request) this.#onNotice(request.notice)
-      else void this.#store(request).then((reply) => port.postMessage(reply))
+      else if ('letters' in request) void this.#store(request).then((reply) => port.postMessage(reply))
     })
   }
 
@@ -206,6 +238,23 @@ function watchProgress(
     if (stillMs > maxMs[step]) abort.abort()
   }, lookEveryMs)
   return { signal: abort.signal, stop: () => clearInterval(timer) }
+}
+
+/** The worker has a deadline of its own for this; should it die, its port closes. */
+function switchWorker(port: MessagePort, request: SwitchRequest): Promise<SwitchReply['switched']> {
+  return new Promise((resolve, reject) => {
+    const onMessage = (reply: WorkerRequest | SwitchReply | typeof closedReply): void => {
+      if (reply === closedReply || !('switched' in reply)) return
+      port.off('message', onMessage)
+      port.off('close', onClose)
+      resolve(reply.switched)
+    }
+    const onClose = (): void =>
+      reject(new WorkersStartingError('the worker died; ask again when another one has started'))
+    port.on('message', onMessage)
+    port.on('close', onClose)
+    port.postMessage(request)
+  })
 }
 
 async function closeSink(port: MessagePort, signal: AbortSignal): Promise<void> {

@@ -4,14 +4,26 @@ import type { MessagePort } from 'node:worker_threads'
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina'
 import { createDecoder } from '../decode/create-decoder.ts'
 import type { Decoder } from '../decode/decoder.ts'
-import { describeError, SinkRefusedError } from '../errors.ts'
+import { SchemaFiles } from '../decode/schema-files.ts'
+import { describeError, SinkRefusedError, SinkUnavailableError } from '../errors.ts'
 import type { ErrorDescription } from '../errors.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { sinkCatalog } from '../sinks/sink-catalog.ts'
 import type { Claimed, Sink } from '../sinks/sink.ts'
 import { writeLoad } from './load-writer.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
-import type { LoadResult, LoadStep, Task, WorkerNotice, WorkerReply, WorkerRequest, WorkerSetup } from './messages.ts'
+import type {
+  LoadResult,
+  LoadStep,
+  RouteSetup,
+  SwitchReply,
+  SwitchRequest,
+  Task,
+  WorkerNotice,
+  WorkerReply,
+  WorkerRequest,
+  WorkerSetup,
+} from './messages.ts'
 
 /** The answer to a claim or prepare: an error of ours would lose its class on the way, so it is described. */
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorDescription }
@@ -26,7 +38,8 @@ interface Opened {
  * export once a task, one at a time.
  */
 class Worker {
-  readonly #setup: WorkerSetup
+  readonly #setup: Omit<WorkerSetup, 'routes'>
+  #routes: readonly RouteSetup[]
   readonly #port: MessagePort
   #ready: Promise<Opened> | undefined
   readonly #replies = new Map<number, (reply: WorkerReply) => void>()
@@ -34,9 +47,11 @@ class Worker {
 
   constructor(setup: WorkerSetup, port: MessagePort) {
     this.#setup = setup
+    this.#routes = setup.routes
     this.#port = port
-    port.on('message', (message: WorkerReply | typeof closeRequest) => {
+    port.on('message', (message: WorkerReply | SwitchRequest | typeof closeRequest) => {
       if (message === closeRequest) void this.#close()
+      else if ('routes' in message) void this.#switch(message)
       else this.#replies.get(message.id)?.(message)
     })
   }
@@ -84,23 +99,40 @@ class Worker {
   }
 
   async #makeReady(): Promise<Opened> {
-    const { sink: wanted, routes, group } = this.#setup
-    const decoders = new Map<string, Decoder>()
-    for (const { name, decode, table, metadata, columns } of routes) {
-      decoders.set(name, await createDecoder(decode, table, metadata, columns))
-    }
+    const { sink: wanted, group } = this.#setup
+    const decoders = await createDecoders(this.#routes)
     const kind = sinkCatalog[wanted.type]
     if (kind === undefined) throw new SinkRefusedError(`sinks.${wanted.name}.type: there is no sink ${wanted.type}`)
     const warn = (notice: string) => this.#port.postMessage({ notice } satisfies WorkerNotice)
     const sink = await kind.create(wanted.options, { group, warn })
     try {
       await sink.open()
-      for (const decoder of decoders.values()) await sink.evolve(decoder.table)
+      await evolveAll(sink, decoders)
     } catch (error) {
       await sink.close()
       throw error
     }
     return { sink, decoders }
+  }
+
+  async #switch({ routes, trial }: SwitchRequest): Promise<void> {
+    const before = this.#routes
+    const opened = await this.#ready?.catch(() => undefined)
+    this.#routes = routes
+    const answered = await answer(async () => {
+      if (opened === undefined) return void (await this.#open())
+      const decoders = await createDecoders(routes)
+      await withinDeadline(evolveAll(opened.sink, decoders))
+      this.#ready = Promise.resolve({ ...opened, decoders })
+    })
+    if ('error' in answered) {
+      // What the sink has of the new tables is unknown: it is opened anew, with whichever routes are in use then.
+      if (trial) this.#routes = before
+      this.#ready = undefined
+      await opened?.sink.close().catch(() => undefined)
+    }
+    const switched = 'error' in answered ? answered.error : true
+    this.#port.postMessage({ switched } satisfies SwitchReply)
   }
 
   async #store(letters: readonly DeadLetter[]): Promise<WorkerReply> {
@@ -122,6 +154,30 @@ class Worker {
 function tellStep(progress: Int32Array, step: LoadStep): void {
   Atomics.store(progress, 0, loadSteps.indexOf(step))
   Atomics.add(progress, 1, 1)
+}
+
+async function evolveAll(sink: Sink, decoders: ReadonlyMap<string, Decoder>): Promise<void> {
+  for (const decoder of decoders.values()) await sink.evolve(decoder.table)
+}
+
+/** Whoever waits for a sink to evolve holds back its loads. */
+const evolveMaxMs = 60_000
+
+async function withinDeadline(evolved: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_, reject) => {
+    const error = new SinkUnavailableError(`its tables were not ready within ${evolveMaxMs / 1000} s`)
+    timer = setTimeout(reject, evolveMaxMs, error)
+  })
+  await Promise.race([evolved, deadline]).finally(() => clearTimeout(timer))
+}
+
+async function createDecoders(routes: readonly RouteSetup[]): Promise<Map<string, Decoder>> {
+  const decoders = new Map<string, Decoder>()
+  for (const { name, decode, table, metadata, columns, schema } of routes) {
+    decoders.set(name, await createDecoder(decode, table, metadata, columns, new SchemaFiles(schema)))
+  }
+  return decoders
 }
 
 async function answer<T>(act: () => Promise<T>): Promise<Answer<T>> {

@@ -88,6 +88,23 @@ const durable = (part: TaskPart): PartOutcome => ({
 })
 
 describe('Dispatcher', () => {
+  test('a runner that is held gets no load, is quiet when its last one ends, and goes on when it is released', async () => {
+    const { runner, dispatcher, all, push } = setUp(1)
+    const [lane] = all as [Lane]
+    push(lane, 0, 5)
+    const load = await runner.next()
+    assert.equal(await dispatcher.hold(runner, 1), false)
+    const quiet = dispatcher.hold(runner, 60_000)
+    push(lane, 5, 9)
+    load.end(load.parts.map(durable))
+    assert.equal(await quiet, true)
+    // A turn in which what is due would have departed.
+    await new Promise(setImmediate)
+    assert.equal(runner.loads.length, 0)
+    dispatcher.release(runner)
+    assert.equal((await runner.next()).parts[0]!.base, 5)
+  })
+
   test('a load takes all ready lanes of a route, and their watermarks follow its end', async () => {
     const { runner, all, push, books } = setUp(3)
     for (const lane of all) push(lane, 0, 5)
