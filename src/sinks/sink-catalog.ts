@@ -102,6 +102,10 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
       const { PostgresSink } = await import('./postgres/postgres-sink.ts')
       return new PostgresSink(options as unknown as PostgresOptions, group)
     },
+    audit: async (options, { group }) => {
+      const { PostgresAudit } = await import('./postgres/postgres-audit.ts')
+      return PostgresAudit.open(options as unknown as PostgresOptions, group)
+    },
   },
 }
 

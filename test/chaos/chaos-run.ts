@@ -100,7 +100,7 @@ async function run(options: ChaosOptions, folder: string, closers: (() => Promis
   closers.push(() => generator.stop())
   const sampler = await Sampler.start(broker.bootstrap, group, store, topics, () => generator.partitions)
   closers.push(() => sampler.stop())
-  const sometimes: Sometimes = { killedDuringFlush: 0, replyLost: 0, partitionsAdded: 0, ownFaultsFired: 0 }
+  const sometimes: Sometimes = { killedDuringFlush: 0, replyLost: 0, partitionsAdded: 0 }
   const random = new Seeded(seed)
   const server = postgres?.server
   const arena: Arena = {

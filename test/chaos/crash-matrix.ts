@@ -89,7 +89,7 @@ export async function runCell(
   try {
     await target.start(0, cell)
     await provoke(cell.place, target, sampler, () => GuestMember.join(bootstrap, group, sourceTopics(topics)))
-    assert.equal(target.told().ownFaultsFired, 1, `${name} never happened:\n${target.output()}`)
+    assert.deepEqual(target.told().ownFaultsFired, { [cell.place]: 1 }, `${name} never happened:\n${target.output()}`)
     const stuck = await drained(sampler, () => endOffsets(broker, topics), drainedWithinMs)
     assert.deepEqual(stuck, [], target.output())
     const output = target.output()
@@ -109,7 +109,7 @@ async function provoke(place: FailPlace, target: Target, sampler: Sampler, join:
   const until = async (claim: () => Promise<boolean> | boolean) => {
     while (!(await claim()) && performance.now() < deadline) await pause(20)
   }
-  const fired = () => until(() => target.told().ownFaultsFired > 0)
+  const fired = () => until(() => target.told().ownFaultsFired[place] !== undefined)
   if (place !== 'in-revoke' && place !== 'in-drain' && place !== 'in-checkpoint') return fired()
   await until(async () => ((await sampler.progress()) ?? 0) > 0)
   if (place === 'in-revoke') {

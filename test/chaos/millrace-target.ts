@@ -7,6 +7,7 @@ import type { OwnFault, Setting, Target, Told } from './target.ts'
 import { sourceTopics } from './topics.ts'
 
 const internalError = '70'
+const lastWordsLines = 3
 
 /** What /metrics told last of one life; the life may end before it is asked again. */
 interface Figures {
@@ -32,7 +33,8 @@ export class MillraceTarget implements Target {
   readonly #unaskedEnds: Record<string, number> = {}
   #brokenAssertions = 0
   #revokesDuringWrite = 0
-  #ownFaultsFired = 0
+  readonly #ownFaultsFired: Record<string, number> = {}
+  readonly #lastWords: string[] = []
   #expectedEnds = 0
 
   /** `cli` is another build of the daemon, for planted bugs. */
@@ -51,7 +53,7 @@ export class MillraceTarget implements Target {
         env: first && own ? { ...cleanEnvironment, ...variables(own) } : cleanEnvironment,
         onLine: (line) => this.#onLine(member, line),
       }),
-      (how) => this.#onUnasked(how),
+      (how) => this.#onUnasked(how, process.lines.slice(-lastWordsLines)),
     )
     this.#members.set(member, process)
     process.start()
@@ -93,6 +95,7 @@ export class MillraceTarget implements Target {
       ownFaultsFired: this.#ownFaultsFired,
       brokenAssertions: this.#brokenAssertions,
       unaskedEnds: this.#unaskedEnds,
+      lastWords: this.#lastWords,
     }
   }
 
@@ -118,18 +121,20 @@ export class MillraceTarget implements Target {
       this.#retire(member)
       this.#adminUrls.set(member, open[1]!)
     }
-    if (line.startsWith('fail point ')) this.#ownFaultsFired++
+    const [, fired] = /^fail point (\S+) hit/.exec(line) ?? []
+    if (fired !== undefined) this.#ownFaultsFired[fired] = (this.#ownFaultsFired[fired] ?? 0) + 1
     if (line.includes('"msg":"partitions given up"') && (this.#current.get(member)?.loadsInFlight ?? 0) > 0) {
       this.#revokesDuringWrite++
     }
   }
 
-  #onUnasked(how: string): void {
+  #onUnasked(how: string, lines: readonly string[]): void {
     if (how === internalError) this.#brokenAssertions++
     if (this.#expectedEnds > 0 && how === 'SIGKILL') {
       this.#expectedEnds--
       return
     }
+    this.#lastWords.push(...lines.map((line) => `${how}: ${line}`))
     this.#unaskedEnds[how] = (this.#unaskedEnds[how] ?? 0) + 1
   }
 

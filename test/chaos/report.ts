@@ -36,6 +36,7 @@ export function summarize(result: ChaosResult, setting: object): object {
     ),
     never: moments(result).flatMap(({ moment, count, impossible }) => (count === 0 && !impossible ? [moment] : [])),
     unaskedEnds: told.unaskedEnds,
+    lastWords: told.lastWords,
     brokenAssertions: told.brokenAssertions,
     peakResidentMegabytes: Math.round(result.peakResidentBytes / 1024 / 1024),
     recordsPerSecondWithoutFaults: result.recordsPerSecondWithout,
@@ -58,6 +59,7 @@ export function printTable(result: ChaosResult, say: (line: string) => void): vo
   }
   for (const name of result.stuck) say(`stuck: ${name}`)
   for (const [how, times] of Object.entries(told.unaskedEnds)) say(`ended unasked (${how}), ${times} times`)
+  for (const words of told.lastWords) say(words)
   say(passed(result) ? '0 lost, 0 doubled, 0 committed ahead' : 'FAILED')
 }
 
@@ -65,14 +67,19 @@ function moments({ sometimes, told, notRun }: ChaosResult): Moment[] {
   const oneOpener = notRun['member-joins-and-leaves']?.includes('opener')
     ? 'cannot happen: one opener holds the file'
     : undefined
+  const fired = (place: string) => told.ownFaultsFired[place] ?? 0
+  const own = Object.values(told.ownFaultsFired).reduce((sum, count) => sum + count, 0)
   return [
-    { moment: 'killed during a flush', count: sometimes.killedDuringFlush },
+    {
+      moment: 'killed during a flush',
+      count: sometimes.killedDuringFlush + fired('after-write-before-sink-commit'),
+    },
     { moment: 'fence fired', count: told.fencesFired, impossible: oneOpener },
-    { moment: 'reply of a commit lost', count: sometimes.replyLost },
+    { moment: 'reply of a commit lost', count: sometimes.replyLost + fired('after-sink-commit-before-reply') },
     { moment: 'replay absorbed', count: told.replaysAbsorbed },
     { moment: 'load retried', count: told.retries },
     { moment: 'revoke during a write', count: told.revokesDuringWrite },
-    { moment: 'own fault fired', count: sometimes.ownFaultsFired },
+    { moment: 'own fault fired', count: own },
     { moment: 'partition added', count: sometimes.partitionsAdded },
   ]
 }

@@ -23,12 +23,14 @@ export interface Told {
   readonly replaysAbsorbed: number | undefined
   readonly retries: number | undefined
   readonly revokesDuringWrite: number | undefined
-  /** How many of the failures fired that members were started with. */
-  readonly ownFaultsFired: number
+  /** How often the failures fired that members were started with, by place. */
+  readonly ownFaultsFired: Readonly<Record<string, number>>
   /** Lives that ended with a broken assertion. */
   readonly brokenAssertions: number
   /** Lives that ended unasked, by exit code or signal. */
   readonly unaskedEnds: Readonly<Record<string, number>>
+  /** What they said last. */
+  readonly lastWords: readonly string[]
 }
 
 /**

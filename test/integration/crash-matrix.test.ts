@@ -7,6 +7,8 @@ import type { FailPlace } from '../../src/fail-points.ts'
 import { cellOf, runCell, writeMatrixLog } from '../chaos/crash-matrix.ts'
 import type { Cell, MatrixLog } from '../chaos/crash-matrix.ts'
 import { DuckDbStore } from '../chaos/duckdb-store.ts'
+import { PostgresStore } from '../chaos/postgres-store.ts'
+import type { Store } from '../chaos/store.ts'
 import { sharedKafkaBroker } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
 
@@ -40,18 +42,36 @@ after(async () => {
   await broker.stop()
 })
 
-describe('every record has one fate in DuckDB, whatever happens to the daemon', { concurrency: 3 }, () => {
-  for (const cell of cells) {
-    const { place, action } = cell
-    test(`${place}: ${action}`, async () => {
-      const own = join(folder, `duckdb-${place}-${action.slice(0, 5)}`)
-      mkdirSync(own)
-      const store = new DuckDbStore(own)
-      try {
-        await runCell(log, cell, store, own)
-      } finally {
-        await store.stop()
-      }
-    })
-  }
-})
+interface MatrixStore {
+  readonly name: string
+  readonly places: readonly FailPlace[]
+  readonly open: (folder: string) => Promise<Store>
+}
+
+/** PostgreSQL has no checkpoint of ours. */
+const stores: readonly MatrixStore[] = [
+  { name: 'DuckDB', places: failPlaces, open: async (own) => new DuckDbStore(own) },
+  {
+    name: 'PostgreSQL',
+    places: failPlaces.filter((place) => place !== 'in-checkpoint'),
+    open: async (own) => PostgresStore.start(own),
+  },
+]
+
+for (const { name, places, open } of stores) {
+  describe(`every record has one fate in ${name}, whatever happens to the daemon`, { concurrency: 3 }, () => {
+    for (const cell of cells.filter(({ place }) => places.includes(place))) {
+      const { place, action } = cell
+      test(`${place}: ${action}`, async () => {
+        const own = join(folder, `${name}-${place}-${action.slice(0, 5)}`)
+        mkdirSync(own)
+        const store = await open(own)
+        try {
+          await runCell(log, cell, store, own)
+        } finally {
+          await store.stop()
+        }
+      })
+    }
+  })
+}

@@ -157,6 +157,7 @@ export class PostgresSink implements Sink {
     signal.throwIfAborted()
     if (failPointsArmed) await failPoint('after-write-before-sink-commit')
     await this.#commit(connection, applying)
+    if (failPointsArmed) await failPoint('after-sink-commit-before-reply')
     return acks
   }
 
