@@ -45,6 +45,13 @@ export class KafkaRefusedError extends MillraceError {
   readonly retryable = false
 }
 
+/** The log does not have the position that a partition is to be read from: an operator's rule or word decides. */
+export class LogGapError extends MillraceError {
+  override readonly name = 'LogGapError'
+  readonly code = 'LOG_GAP'
+  readonly retryable = false
+}
+
 /** The sink does not answer, or answers that it cannot now. Retried for as long as it takes. */
 export class SinkUnavailableError extends MillraceError {
   override readonly name = 'SinkUnavailableError'

@@ -1,6 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import type { Config } from './config/schema.ts'
-import { KafkaRefusedError, KafkaUnavailableError, MillraceError, WorkerError } from './errors.ts'
+import { KafkaRefusedError, KafkaUnavailableError, LogGapError, MillraceError, WorkerError } from './errors.ts'
 import { failPoint, failPointsArmed } from './fail-points.ts'
 import { errorCodes, kafkaErrorCode } from './kafka/binding.ts'
 import { consumerSettings } from './kafka/client-settings.ts'
@@ -40,6 +40,10 @@ const connectTimeoutMs = 30_000
 const disconnectTimeoutMs = 10_000
 /** A lane that another writer fenced waits so long for the group to take it away before it claims again. */
 const fencedWaitMs = 5_000
+/** What librdkafka says of a position that the log does not have. */
+const gapCodes: readonly number[] = [errorCodes.autoOffsetReset, errorCodes.offsetOutOfRange]
+/** A topic made anew under its name may have as many records as the old one: only its id tells. */
+const compareTopicsEveryMs = 15_000
 /** A poll that has not come back for this long means that the process hangs. */
 const pollSilenceMaxMs = 60_000
 /** A drained lane keeps so much for its last load, whatever its sink's loads may hold: the whole group waits for it. */
@@ -84,6 +88,7 @@ export class Pipeline implements Health {
   /** What the last statistics told of each lane's partition. */
   readonly #logs = new Map<Lane, PartitionStatistics>()
   #polling: Promise<void> = Promise.resolve()
+  #topicTimer: NodeJS.Timeout | undefined
   #polledAt = performance.now()
   #closed = false
 
@@ -204,6 +209,7 @@ export class Pipeline implements Health {
       describe: describeSlab,
       commit: () => this.#committer.commit(),
       startAt: config.kafka.startAt,
+      onGap: config.kafka.onGap,
       beginningOfLog,
       drainMs: config.rebalance.drainMs,
       drainLimits: { ...drainLimits, ...config.batch },
@@ -216,6 +222,8 @@ export class Pipeline implements Health {
           this.#dispatcher.wake()
         },
         waiting: (...wait) => report.waiting(...wait),
+        gap: (...found) => report.gap(...found),
+        stopped: (lane, error) => this.#onStopped(lane, error),
         revoked: (...given) => report.revoked(...given),
         closed: (lane) => {
           this.#committer.forget(lane)
@@ -234,6 +242,7 @@ export class Pipeline implements Health {
   async stop(deadlineMs: number): Promise<boolean> {
     const { consumer, topics, reader, pools, deadLetters, log } = this.#parts
     this.#committer.stop()
+    clearInterval(this.#topicTimer)
     const clean = await this.#assignment.close(deadlineMs)
     // Polled until here, because commits are answered on the common queue.
     this.#closed = true
@@ -262,17 +271,17 @@ export class Pipeline implements Health {
     this.#assignment.rebalance(event, this.#parts.onFatal)
   }
 
-  /** From the reader: what Kafka says of one partition. A position that the log does not have needs an operator's word. */
+  /** From the reader: what Kafka says of one partition. A position that the log does not have is for `kafka.onGap`. */
   partitionFailed({ topic, partition }: TopicPartition, { code, message }: PartitionError): void {
     const lane = this.lanes.get(topic, partition)
-    const gap = [errorCodes.autoOffsetReset, errorCodes.offsetOutOfRange, errorCodes.logTruncation] as number[]
-    if (lane === undefined || !gap.includes(code)) {
-      lane?.failed(new KafkaUnavailableError(message))
-      return this.#parts.log.warn({ partition: `${topic}/${partition}`, code }, message)
-    }
-    const error = new KafkaRefusedError(
-      `${topic}/${partition}: the log does not have offset ${lane.watermark ?? 'asked for'} (${message}); ` +
-        'its records were deleted or the topic was made anew: decide where to go on, then set the position there',
+    this.#parts.log.warn({ partition: `${topic}/${partition}`, code }, message)
+    if (lane === undefined) return
+    lane.failed(new KafkaUnavailableError(message))
+    if (gapCodes.includes(code)) this.#assignment.doubt(lane, true)
+    if (code !== errorCodes.logTruncation) return
+    const error = new LogGapError(
+      `${topic}/${partition}: the log was cut off below ${lane.watermark ?? 'what was read'} (${message}); the sink has rows ` +
+        "that the log lost: decide on them, then set the sink's position (its table millrace_position) to where to go on",
     )
     lane.stop(error)
     this.#onStopped(lane, error)
@@ -288,6 +297,7 @@ export class Pipeline implements Health {
       if (position !== undefined) lane.skipTo(position)
       this.#logs.set(lane, log)
     }
+    this.#assignment.settleDoubts()
     this.#parts.report.gauges({
       lanes: this.lanes,
       books: this.books,
@@ -349,6 +359,11 @@ export class Pipeline implements Health {
     const { config, consumer } = this.#parts
     consumer.subscribe(config.routes.flatMap(({ topics }) => [...topics]))
     this.#committer.start(config.commit.intervalMs)
+    // A topic that is gone for now is the group's matter, and a broker that is away the reader's.
+    this.#topicTimer = setInterval(
+      () => void this.#assignment.compareTopics().catch(() => undefined),
+      compareTopicsEveryMs,
+    )
     this.#polling = this.#poll()
   }
 
@@ -368,6 +383,8 @@ export class Pipeline implements Health {
 
   #onPollError(error: Error): void {
     const code = kafkaErrorCode(error)
+    // The binding's reader hears of it here, without the partition.
+    if (code !== undefined && gapCodes.includes(code)) for (const lane of this.lanes) this.#assignment.doubt(lane, true)
     if (code === undefined) this.#parts.onFatal(error)
     else if (code !== errorCodes.fatal) this.#parts.log.warn({ error }, 'Kafka reports')
     else this.#parts.onFatal(new KafkaRefusedError('Kafka refuses this group member for good', { cause: error }))

@@ -17,6 +17,7 @@ const kafka = {
   clientId: 'read-alone',
   security: { protocol: 'plaintext' },
   startAt: 'earliest',
+  onGap: 'stop',
   properties: {},
 } as const
 const settings = consumerSettings(kafka, { queuedBytesAPartition: 8 * mebibyte, fetchBytesAPartition: mebibyte })

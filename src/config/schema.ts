@@ -12,6 +12,8 @@ export interface Config {
     readonly security: KafkaSecurity
     /** Where a partition begins that neither the sink nor the group knows. */
     readonly startAt: 'earliest' | 'latest'
+    /** What becomes of a partition whose log does not have its position. */
+    readonly onGap: 'stop' | 'skip' | 'earliest'
     readonly properties: Readonly<Record<string, string | number | boolean>>
   }
   readonly reader: 'auto' | 'native' | 'binding'
@@ -155,6 +157,12 @@ export const configSchema: Section = {
       format: 'oneOf',
       choices: ['earliest', 'latest'],
       default: 'earliest',
+    },
+    onGap: {
+      doc: 'What becomes of a partition whose log does not have the position that it is to be read from. `stop`: it stands still, and the exact range is told. `skip`: where retention passed the position, it goes on at the first record that the log has, and the range is counted as lost. `earliest`: that, and a topic that was deleted and made anew is read from its beginning. A log that was cut off below the position of a sink always stops: what the sink has of it needs a decision.',
+      format: 'oneOf',
+      choices: ['stop', 'skip', 'earliest'],
+      default: 'stop',
     },
     properties: {
       doc: 'Any property of librdkafka, over ours. Those that have a key of their own here, or on which the promise of exactly once rests, are refused.',

@@ -78,6 +78,21 @@ export class Consumer {
     else this.binding.unassign()
   }
 
+  /**
+   * Begins to fetch a partition anew that librdkafka has given up, and refuses to seek. Throws a KafkaRefusedError where the
+   * group's protocol hands over all partitions together: then only a restart helps.
+   */
+  retake({ topic, partition }: TopicPartition, offset: number, open: () => void): void {
+    if (this.binding.rebalanceProtocol() !== 'COOPERATIVE') {
+      throw new KafkaRefusedError(
+        `${topic}/${partition} can be read again only after a restart: partition.assignment.strategy is an eager one`,
+      )
+    }
+    this.binding.incrementalUnassign([{ topic, partition }])
+    open()
+    this.binding.incrementalAssign([{ topic, partition, offset: startOffset(offset) }])
+  }
+
   /** True from when the group gave our partitions to others until the revoke that tells us of it is answered. */
   assignmentLost(): boolean {
     return this.binding.assignmentLost()

@@ -1,39 +1,35 @@
 import { failPoint, failPointsArmed } from '../fail-points.ts'
 import type { PartitionOffset, Rebalance } from '../kafka/consumer.ts'
 import type { PartitionReader, TopicPartition } from '../kafka/partition-reader.ts'
-import type { TopicInfo } from '../kafka/topic-directory.ts'
-import type { Claimed, SinkPartition } from '../sinks/sink.ts'
 import type { Books } from './books.ts'
 import type { LaneSet } from './lane-set.ts'
 import { Lane } from './lane.ts'
 import type { LaneSlab } from './lane.ts'
+import { findStarts } from './lane-starts.ts'
+import type { Standstill, Start, StartSources } from './lane-starts.ts'
+import type { Gap } from './log-gap.ts'
 
 /** The group member, as far as the assignment needs it. */
-export interface GroupMember {
+export type GroupMember = StartSources['member'] & {
   assign(partitions: readonly PartitionOffset[]): void
   unassign(partitions: readonly TopicPartition[]): void
-  committed(partitions: readonly TopicPartition[]): Promise<(number | undefined)[]>
-  logRange(partition: TopicPartition): Promise<{ start: number; end: number }>
+  /** Gives one partition up and takes it again from `offset`, outside of a rebalance. `open` is called between the two. */
+  retake(partition: TopicPartition, offset: number, open: () => void): void
   /** The group gave away what we have not yet answered for: a commit would be refused, or move another's offset back. */
   assignmentLost(): boolean
 }
 
-export interface AssignmentOptions {
+export interface AssignmentOptions extends StartSources {
   readonly member: GroupMember
-  /** Topics by name, with Kafka's own id of each. */
-  readonly describeTopics: (names: readonly string[]) => Promise<readonly TopicInfo[]>
   readonly reader: PartitionReader
   readonly lanes: LaneSet
   readonly books: Books
   /** The route of a topic; the group only ever assigns topics that have one. */
   readonly routeOf: (topic: string) => string
-  /** `Sink.claim` for the partitions of one route. */
-  readonly claim: (route: string, partitions: readonly SinkPartition[]) => Promise<readonly Claimed[]>
   /** What the lane must know of a slab. */
   readonly describe: (slab: ArrayBuffer) => LaneSlab
   /** Commits the watermarks of all lanes; true when they are committed. */
   readonly commit: () => Promise<boolean>
-  readonly startAt: 'earliest' | 'latest'
   readonly beginningOfLog: number
   readonly drainMs: number
   /** What a lane keeps for a last load when it is drained. */
@@ -50,16 +46,13 @@ export interface AssignmentEvents {
   closed(lane: Lane): void
   /** A lane cannot begin for now: it is tried again in `waitMs`. */
   waiting(lane: Lane, error: Error, waitMs: number): void
+  /** The log lacks what a lane is to be read from; `lost` records are passed by the rule, none when it stops. */
+  gap(lane: Lane, gap: Gap, lost: number): void
+  /** The lane stands still until an operator acts. */
+  stopped(lane: Lane, error: Error): void
   revoked(lanes: readonly Lane[], how: 'drained' | 'deadline' | 'lost'): void
   /** Something a load may be waiting for has changed. */
   changed(): void
-}
-
-/** Where a lane begins, and who says so. `offset` undefined: the beginning of the log, wherever that is. */
-export interface Start {
-  readonly epoch: number
-  readonly offset: number | undefined
-  readonly from: 'sink' | 'group' | 'config'
 }
 
 /** Claims are waited for this long before the partitions are assigned without them: the group must not stand still longer. */
@@ -75,6 +68,12 @@ export class Assignment {
   #queue: Promise<void> = Promise.resolve()
   /** What each lane that flows has been granted at all, beside what came back: its share. */
   readonly #shares = new Map<Lane, number>()
+  /** Kafka's id of the topic that each lane began to read. */
+  readonly #topicIds = new WeakMap<Lane, string>()
+  /** Lanes whose position the log may not have; looked at once what they hold is written. */
+  readonly #doubted = new Set<Lane>()
+  /** Lanes whose partition librdkafka reads no more, and refuses to seek. */
+  readonly #halted = new WeakSet<Lane>()
   /** Set at shutdown: from then on partitions are only given up. */
   #closing = false
   #answered = 0
@@ -120,7 +119,7 @@ export class Assignment {
 
   /** Claims a lane anew and reads on from where its sink stands then; for lanes whose load was lost, fenced or resynced. */
   async recover(lane: Lane, firstWaitMs: number): Promise<void> {
-    const { reader, events } = this.#options
+    const { events } = this.#options
     lane.reclaim()
     this.#shares.delete(lane)
     let waitMs = firstWaitMs
@@ -131,11 +130,13 @@ export class Assignment {
       if (over()) return
       try {
         const start = (await this.#starts([lane])).get(lane)!
-        const offset = start.offset ?? (await this.#options.member.logRange(lane)).start
         if (over()) return
-        await reader.rewind(lane, offset)
+        if (!isStart(start)) return this.#stop(lane, start)
+        const offset = start.gap?.readFrom ?? start.offset ?? (await this.#options.member.logRange(lane)).start
         if (over()) return
-        this.#begin(lane, { ...start, offset })
+        await this.#readFrom(lane, offset)
+        if (over()) return
+        this.#begin(lane, { ...start, offset: start.offset ?? offset })
         this.#shareOut()
         return
       } catch (error) {
@@ -143,6 +144,35 @@ export class Assignment {
         lane.failed(error as Error, performance.now() + waitMs)
         events.waiting(lane, error as Error, waitMs)
       }
+    }
+  }
+
+  /**
+   * The log may not have what the lane is to read next: it is asked again once the lane has written what it holds. `halted`:
+   * librdkafka has said so, and reads the partition no more.
+   */
+  doubt(lane: Lane, halted: boolean): void {
+    this.#doubted.add(lane)
+    if (halted) this.#halted.add(lane)
+  }
+
+  /** Doubts lanes whose topic has another id than when they began. Rejects when the topics cannot be described. */
+  async compareTopics(): Promise<void> {
+    const flowing = [...this.#options.lanes].filter((lane) => this.#shares.has(lane))
+    const topics = await this.#options.describeTopics([...new Set(flowing.map(({ topic }) => topic))])
+    const ids = new Map(topics.map(({ name, id }) => [name, id]))
+    for (const lane of flowing) {
+      const [was, is] = [this.#topicIds.get(lane), ids.get(lane.topic)]
+      if (was !== undefined && is !== undefined && was !== is) this.doubt(lane, false)
+    }
+  }
+
+  /** Called once a second or so: begins anew with doubted lanes that have nothing left to write. */
+  settleDoubts(): void {
+    for (const lane of this.#doubted) {
+      if (lane.waiting === 'scheduler' || lane.waiting === 'load') continue
+      this.#doubted.delete(lane)
+      if (lane.waiting === 'nothing to read' && lane.draining === undefined) void this.recover(lane, 0)
     }
   }
 
@@ -165,13 +195,14 @@ export class Assignment {
         topic: lane.topic,
         partition: lane.partition,
         // Without a claim the start is provisional: the lane gets no grant until it is claimed and rewound.
-        offset: starts?.get(lane)?.offset ?? this.#options.beginningOfLog,
+        offset: readFrom(starts?.get(lane)) ?? this.#options.beginningOfLog,
       })),
     )
     for (const lane of fresh) {
       const start = starts?.get(lane)
-      if (start) this.#begin(lane, start)
-      else void this.recover(lane, 0)
+      if (start === undefined) void this.recover(lane, 0)
+      else if (isStart(start)) this.#begin(lane, start)
+      else this.#stop(lane, start)
     }
     this.#shareOut()
   }
@@ -214,8 +245,34 @@ export class Assignment {
     this.#options.events.closed(lane)
   }
 
+  #starts(lanes: readonly Lane[]): Promise<Map<Lane, Start | Standstill>> {
+    return findStarts(lanes, this.#options, this.#topicIds)
+  }
+
+  async #readFrom(lane: Lane, offset: number): Promise<void> {
+    const { member, reader } = this.#options
+    if (!this.#halted.has(lane)) return reader.rewind(lane, offset)
+    reader.close(lane)
+    member.retake(lane, offset, () => reader.open(lane, (slab) => this.#receive(lane, slab)))
+    this.#halted.delete(lane)
+  }
+
+  #stop(lane: Lane, { gap }: Standstill): void {
+    this.#shares.delete(lane)
+    lane.stop(gap.error)
+    this.#options.events.gap(lane, gap.found, 0)
+    this.#options.events.stopped(lane, gap.error)
+    this.#shareOut()
+  }
+
   #begin(lane: Lane, start: Start): void {
     lane.start(start.epoch, start.offset)
+    if (start.topicId !== undefined) this.#topicIds.set(lane, start.topicId)
+    if (start.gap) {
+      // The sink's position follows with the next rows; until then the gap is found again at every start.
+      lane.skipTo(start.gap.readFrom)
+      this.#options.events.gap(lane, start.gap.found, start.gap.lost)
+    }
     this.#shares.set(lane, 0)
     this.#options.events.started(lane, start)
   }
@@ -236,41 +293,12 @@ export class Assignment {
     lane.push(slab, performance.now())
     this.#options.events.received(lane, slab.records)
   }
+}
 
-  /** Claims lanes in their sinks and decides where each begins: the sink's position, else the group's, else the config's. */
-  async #starts(lanes: readonly Lane[]): Promise<Map<Lane, Start>> {
-    const { member, describeTopics, claim } = this.#options
-    const topics = await describeTopics([...new Set(lanes.map(({ topic }) => topic))])
-    const ids = new Map(topics.map(({ name, id }) => [name, id]))
-    const starts = new Map<Lane, Start>()
-    for (const route of new Set(lanes.map((lane) => lane.route))) {
-      const own = lanes.filter((lane) => lane.route === route)
-      const wanted = own.map(({ topic, partition }) => ({ route, topic, partition, topicId: ids.get(topic) }))
-      const claims = await claim(route, wanted)
-      const positionless = own.filter((_, index) => claims[index]!.position === null)
-      const committed = await member.committed(positionless.map(({ topic, partition }) => ({ topic, partition })))
-      for (const [index, lane] of own.entries()) {
-        const { epoch, position } = claims[index]!
-        const offset = position ?? committed[positionless.indexOf(lane)]
-        if (position !== null) starts.set(lane, { epoch, offset, from: 'sink' })
-        else if (offset !== undefined) starts.set(lane, { epoch, offset, from: 'group' })
-        else starts.set(lane, { epoch, offset: await this.#firstStart(lane, topics), from: 'config' })
-      }
-    }
-    return starts
-  }
+const isStart = (start: Start | Standstill): start is Start => 'epoch' in start
 
-  /** Where a partition begins that nobody has read: by the config, unless it was added to a topic that is being read. */
-  async #firstStart(lane: Lane, topics: readonly TopicInfo[]): Promise<number | undefined> {
-    const { member, startAt } = this.#options
-    if (startAt === 'earliest') return undefined
-    const { partitions } = topics.find(({ name }) => name === lane.topic)!
-    const siblings = Array.from({ length: partitions }, (_, partition) => ({ topic: lane.topic, partition }))
-    // Its first records came after the reading of the topic began: `latest` would skip them.
-    if ((await member.committed(siblings)).some((offset) => offset !== undefined)) return undefined
-    // Asked for now and kept, because `latest` after a crash would be a later one and skip what came between.
-    return (await member.logRange(lane)).end
-  }
+function readFrom(start: Start | Standstill | undefined): number | undefined {
+  return start && isStart(start) ? (start.gap?.readFrom ?? start.offset) : undefined
 }
 
 /** The value, or undefined once the deadline has passed. */

@@ -27,6 +27,11 @@ export function createMetrics() {
     deduplicated: counter('records_deduplicated_total', 'Records that the sink had already.', perPartition),
     deadLetters: counter('dead_letters_total', 'Records kept in the dead-letter topic.', perPartition),
     skipped: counter('records_skipped_total', "Records left out by the route's rule (tombstones).", perPartition),
+    gapRecords: counter(
+      'gap_records_total',
+      'Offsets passed unread by kafka.onGap, because the log had them no more: lost by retention.',
+      perPartition,
+    ),
     givenUp: gauge('records_given_up', 'Records read and dropped unwritten since the start, to be read again.'),
     recordsInFlight: gauge('records_in_flight', 'Records read and not yet settled.'),
     lag: gauge('lag_records', 'Records in the log above what is durable, for partitions that are ours.', perPartition),

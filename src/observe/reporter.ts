@@ -1,8 +1,10 @@
 import type { RouteConfig } from '../config/schema.ts'
 import { MillraceError } from '../errors.ts'
-import type { AssignmentEvents, Start } from '../lanes/assignment.ts'
+import type { AssignmentEvents } from '../lanes/assignment.ts'
 import type { Books } from '../lanes/books.ts'
 import type { DispatchEvents } from '../lanes/dispatcher.ts'
+import type { Start } from '../lanes/lane-starts.ts'
+import type { Gap } from '../lanes/log-gap.ts'
 import type { LaneSet } from '../lanes/lane-set.ts'
 import type { Lane, LanePart } from '../lanes/lane.ts'
 import type { LaneWait, WaitReason } from '../lanes/lane-wait.ts'
@@ -38,6 +40,13 @@ export class Reporter implements Omit<DispatchEvents & AssignmentEvents, 'change
 
   revoked(lanes: readonly Lane[], how: 'drained' | 'deadline' | 'lost'): void {
     this.#log.info({ partitions: lanes.map(nameOf), how }, 'partitions given up')
+  }
+
+  gap(lane: Lane, { kind, position, log: { start, end } }: Gap, lost: number): void {
+    if (lost > 0) this.#metrics.gapRecords.inc(this.#labels(lane), lost)
+    const message =
+      lost > 0 ? 'records are passed unread: the log has them no more' : 'the log does not have the position'
+    this.#log.error({ partition: nameOf(lane), kind, position, logStart: start, logEnd: end, lost }, message)
   }
 
   closed(lane: Lane): void {

@@ -23,6 +23,8 @@ export interface Claimed extends SinkPartition {
   readonly epoch: number
   /** The next offset the sink has stored, or null when it has none: it has never been written, or keeps no positions. */
   readonly position: number | null
+  /** Where `position` is null and the sink has one under another id of the topic: the newest of those. It was made anew. */
+  readonly formerPosition?: number | undefined
 }
 
 /** A row that the sink can never take, by its index in `Batch.columns`, and why. `code` is the store's own (SQLSTATE...). */

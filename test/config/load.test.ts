@@ -18,6 +18,7 @@ test('what is not set has its default', () => {
       clientId: 'millrace',
       security: { protocol: 'plaintext' },
       startAt: 'earliest',
+      onGap: 'stop',
       properties: {},
     },
     reader: 'auto',

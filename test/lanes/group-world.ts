@@ -138,6 +138,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
       describe: (buffer) => this.#slabs.get(buffer)!,
       commit: () => this.committer.commit(),
       startAt: 'earliest',
+      onGap: 'stop',
       beginningOfLog,
       drainMs,
       drainLimits: { maxBytes: 100, maxRecords: 8 },
@@ -147,6 +148,8 @@ export class GroupWorld implements GroupMember, LoadRunner {
         started: () => undefined,
         received: () => this.dispatcher.wake(),
         waiting: () => undefined,
+        gap: () => undefined,
+        stopped: (lane) => this.reader.close(lane),
         revoked: () => undefined,
         closed: (lane) => {
           this.committer.forget(lane)
@@ -187,6 +190,10 @@ export class GroupWorld implements GroupMember, LoadRunner {
       Object.assign(place, { assigned: true, foreign: false, loads: new Set() })
       place.opening.position = offset === beginningOfLog ? 0 : offset
     }
+  }
+
+  retake(): void {
+    assert.fail('no partition is given up by librdkafka here')
   }
 
   unassign(partitions: readonly TopicPartition[]): void {

@@ -50,6 +50,16 @@ export class KafkaAdmin {
     await settled(`topic ${topic} is gone`, async () => !(await client.listTopics()).includes(topic))
   }
 
+  /** Lets the log of a partition begin at `offset`, as retention does. */
+  async deleteRecordsBelow(topic: string, partition: number, offset: number): Promise<void> {
+    const client = await this.#connected()
+    await client.deleteTopicRecords({
+      topic,
+      partitions: [{ partition, offset: String(offset) }],
+      timeout: requestTimeoutMs,
+    })
+  }
+
   /** The next offset to be written, one for each partition in order. Transaction markers count. */
   async endOffsets(topic: string): Promise<number[]> {
     const client = await this.#connected()

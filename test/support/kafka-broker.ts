@@ -33,7 +33,7 @@ export interface KafkaBrokerOptions {
 /** What a test may do with any broker, also with one that other test files use at the same time. */
 export type SharedKafkaBroker = Pick<
   KafkaBroker,
-  'bootstrap' | 'stop' | 'createTopic' | 'deleteTopic' | 'endOffsets' | 'committed'
+  'bootstrap' | 'stop' | 'createTopic' | 'deleteTopic' | 'deleteRecordsBelow' | 'endOffsets' | 'committed'
 >
 
 /** The broker that `npm test` started for all test files, or one of its own when a file is run alone. Stop it in `after`. */
@@ -46,6 +46,7 @@ export async function sharedKafkaBroker(): Promise<SharedKafkaBroker> {
     stop: () => admin.disconnect(),
     createTopic: (topic, partitions, config) => admin.createTopic(topic, partitions, config),
     deleteTopic: (topic) => admin.deleteTopic(topic),
+    deleteRecordsBelow: (...place) => admin.deleteRecordsBelow(...place),
     endOffsets: (topic) => admin.endOffsets(topic),
     committed: (group, topic) => admin.committed(group, topic),
   }
@@ -153,6 +154,11 @@ export class KafkaBroker {
 
   deleteTopic(topic: string): Promise<void> {
     return this.#admin.deleteTopic(topic)
+  }
+
+  /** Lets the log of a partition begin at `offset`, as retention does. */
+  deleteRecordsBelow(topic: string, partition: number, offset: number): Promise<void> {
+    return this.#admin.deleteRecordsBelow(topic, partition, offset)
   }
 
   /** The next offset to be written, one for each partition in order. */

@@ -47,7 +47,16 @@ export class DuckDbPositions {
       ? `update millrace_position set epoch = $6 where ${ofPartition} and topic_id = $5`
       : 'insert into millrace_position values ($1, $2, $3, $4, $5, null, $6)'
     await this.#connection.run(statement, [...key, topicId, epoch])
-    return { ...partition, epoch, position: own?.[1] === null || own === undefined ? null : Number(own[1]) }
+    const position = own?.[1] ?? null
+    const former = rows
+      .filter(([id, next]) => id !== topicId && next !== null)
+      .sort(([, , a], [, , b]) => Number(b - a))[0]
+    return {
+      ...partition,
+      epoch,
+      position: position === null ? null : Number(position),
+      ...(position === null && former ? { formerPosition: Number(former[1]) } : {}),
+    }
   }
 
   /** The newest claim of each partition, by {@link positionKey}. */

@@ -49,16 +49,26 @@ export class PostgresPositions {
     const rows = await connection.query(`${begin}; ${lock}; ${this.#select(partitions)}`)
     const epochs = new Map<string, number>()
     const positions = new Map<string, number | null>()
+    /** The newest position that was written, under any id of its topic. */
+    const formers = new Map<string, { readonly epoch: number; readonly position: number }>()
     for (const { route, topic, partition, topic_id, next_offset, epoch } of rows) {
       const place = { route: route!, topic: topic!, partition: Number(partition) }
       const key = positionKey(place)
       epochs.set(key, Math.max(epochs.get(key) ?? 0, Number(epoch)))
       positions.set(`${key}${topic_id}`, next_offset === null ? null : Number(next_offset))
+      if (next_offset === null || Number(epoch) < (formers.get(key)?.epoch ?? 0)) continue
+      formers.set(key, { epoch: Number(epoch), position: Number(next_offset) })
     }
     const claimed = partitions.map((partition) => {
       const key = positionKey(partition)
       const position = positions.get(`${key}${partition.topicId ?? ''}`) ?? null
-      return { ...partition, epoch: (epochs.get(key) ?? 0) + 1, position }
+      const former = position === null ? formers.get(key) : undefined
+      return {
+        ...partition,
+        epoch: (epochs.get(key) ?? 0) + 1,
+        position,
+        ...(former ? { formerPosition: former.position } : {}),
+      }
     })
     const values = claimed.map(
       ({ topicId, epoch, ...place }) =>
