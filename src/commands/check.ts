@@ -1,6 +1,7 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { createDecoder } from '../decode/create-decoder.ts'
+import type { TableSchema } from '../decode/columns.ts'
 import { messageChain } from '../errors.ts'
 import type { Problem } from '../errors.ts'
 import { connectionSettings } from '../kafka/client-settings.ts'
@@ -17,19 +18,34 @@ const connectTimeoutMs = 10_000
  */
 export async function check(configFile: string, print: (line: string) => void): Promise<number> {
   const config = loadConfig(configFile, { env: process.env, sinkOptions })
-  const problems = [...(await checkSchemas(config)), ...(await checkKafka(config)), ...(await checkSinks(config))]
+  const schemas = await checkSchemas(config)
+  const problems = [
+    ...schemas.problems,
+    ...(await checkKafka(config)),
+    ...(await checkSinks(config, schemas.tables, print)),
+  ]
   for (const { path, message } of problems) print(`${path}: ${message}`)
   print(problems.length === 0 ? `${configFile}: ok` : `${configFile}: ${problems.length} problem(s)`)
   return problems.length === 0 ? exitCodes.ok : exitCodes.usage
 }
 
-async function checkSchemas(config: Config): Promise<Problem[]> {
-  return collect(
-    config.routes.map(({ decode, table, metadata, columns }, index) => ({
+interface RouteTable {
+  readonly sink: string
+  readonly table: TableSchema
+}
+
+async function checkSchemas(config: Config): Promise<{ problems: Problem[]; tables: readonly RouteTable[] }> {
+  const tables: RouteTable[] = []
+  const problems = await collect(
+    config.routes.map(({ sink, decode, table, metadata, columns }, index) => ({
       path: `routes[${index}].decode`,
-      act: () => createDecoder(decode, table, metadata, columns),
+      act: async () => {
+        const decoder = await createDecoder(decode, table, metadata, columns)
+        tables.push({ sink, table: decoder.table })
+      },
     })),
   )
+  return { problems, tables }
 }
 
 async function checkKafka(config: Config): Promise<Problem[]> {
@@ -56,14 +72,22 @@ async function checkKafka(config: Config): Promise<Problem[]> {
   }
 }
 
-async function checkSinks(config: Config): Promise<Problem[]> {
+/** Prints what `run` would change in a sink that can tell it, and changes nothing there. */
+async function checkSinks(
+  config: Config,
+  tables: readonly RouteTable[],
+  print: (line: string) => void,
+): Promise<Problem[]> {
   return collect(
     Object.entries(config.sinks).map(([name, { type, ...options }]) => ({
       path: `sinks.${name}`,
       act: async () => {
         const sink = await sinkCatalog[type]!.create(options, { group: config.kafka.group })
         try {
-          await sink.open()
+          if (sink.plan === undefined) return await sink.open()
+          const statements = await sink.plan(tables.filter((each) => each.sink === name).map(({ table }) => table))
+          if (statements.length > 0) print(`sinks.${name}: run would execute`)
+          for (const statement of statements) print(`${statement};`)
         } finally {
           await sink.close()
         }

@@ -193,7 +193,7 @@ async function verifyPartition(
         for (const offset of offsets) window.markRow(offset)
       }
     }
-    window.settle(fates, route.decode.tombstones === 'skip')
+    window.settle(fates, route.decode.tombstones !== 'deadLetter')
     return open(end)
   }
   let window = open(from)

@@ -119,7 +119,7 @@ function checkRoutes({ routes = [], sinks = {} }: Draft<Config>, problems: Probl
   })
 }
 
-function checkTable({ table = {}, metadata }: Draft<RouteConfig>, place: Place, problems: Problems): void {
+function checkTable({ table = {}, metadata, decode }: Draft<RouteConfig>, place: Place, problems: Problems): void {
   const { mode, keys, deletes } = table
   const at = (name: string): Place => [...place, 'table', name]
   if (mode === 'upsert') {
@@ -132,6 +132,13 @@ function checkTable({ table = {}, metadata }: Draft<RouteConfig>, place: Place, 
     const message = 'has no effect with `table.mode: append`; set it to `upsert`, or remove this'
     if (keys !== undefined && keys.length > 0) problems.add(at('keys'), message)
     if (deletes === true) problems.add(at('deletes'), message)
+  }
+  if ((decode?.tombstones === 'delete') !== (deletes === true) && deletes !== undefined && decode?.tombstones) {
+    const cure = deletes ? 'must be `delete` with `table.deletes`, or absent' : '`delete` needs `table.deletes: true`'
+    problems.add([...place, 'decode', 'tombstones'], cure)
+  }
+  if (deletes === true && mode === 'upsert' && keys !== undefined && keys.length > 1) {
+    problems.add(at('keys'), 'must be one column with `deletes`: the one that holds what the Kafka key holds')
   }
 }
 

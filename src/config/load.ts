@@ -77,7 +77,11 @@ function readRoutes(routes: unknown, context: SectionContext): Draft<RouteConfig
     const message = read.decode?.message?.replace(/^\./, '')
     const name = read.table?.name ?? (message === undefined ? undefined : snakeCase(message.split('.').at(-1)!))
     const table = { ...read.table, name }
-    return { ...read, name: read.name ?? name, table, decode: { ...read.decode, message } }
+    const { decode } = (route ?? {}) as { decode?: { tombstones?: unknown } | null }
+    // The rule that deletes ask for needs not be written.
+    const implied = table.deletes === true && (decode?.tombstones ?? null) === null
+    const tombstones = implied ? ({ tombstones: 'delete' } as const) : {}
+    return { ...read, name: read.name ?? name, table, decode: { ...read.decode, message, ...tombstones } }
   })
 }
 

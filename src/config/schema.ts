@@ -75,7 +75,7 @@ export interface RouteDecode {
   readonly timestamps: 'micros' | 'nanos'
   readonly lists: 'json' | 'native'
   readonly flattenDepth: number
-  readonly tombstones: 'skip' | 'deadLetter'
+  readonly tombstones: 'skip' | 'deadLetter' | 'delete'
   readonly maxRecordBytes: number
   readonly maxHeaders: number
   readonly decoder: 'compiled' | 'reference'
@@ -329,9 +329,9 @@ export const routeSchema: Section = {
       default: 3,
     },
     tombstones: {
-      doc: 'What becomes of a record without a value. `deadLetter` needs `deadLetters.topic`.',
+      doc: 'What becomes of a record without a value. `deadLetter` needs `deadLetters.topic`; `delete` deletes the row of its key, needs `table.deletes`, and is what holds with it.',
       format: 'oneOf',
-      choices: ['skip', 'deadLetter'],
+      choices: ['skip', 'deadLetter', 'delete'],
       default: 'skip',
     },
     maxRecordBytes: {
@@ -384,7 +384,7 @@ export const routeSchema: Section = {
       default: [],
     },
     deletes: {
-      doc: 'Whether a record without a value deletes the row of its key, with mode `upsert`.',
+      doc: 'Whether a record without a value deletes the row of its key, with mode `upsert`. There must be one key then: a column of text or bytes that holds what the Kafka key holds, such as `_key`.',
       format: 'flag',
       default: false,
     },

@@ -122,4 +122,13 @@ export interface Batch {
   readonly offsets: Float64Array
   /** Aligned with `table.columns`; each has `rowCount` rows (arrays may be longer: only the first rowCount count). */
   readonly columns: readonly Column[]
+  /** Records without a value, where `table.rules.deletes` asks for them: each deletes the row of its key. */
+  readonly deletes?: Deletes
+}
+
+/** Keys whose rows go, each at an offset of its own, ascending. */
+export interface Deletes {
+  readonly offsets: Float64Array
+  /** The bytes of the records' keys, as a column of bytes. */
+  readonly keys: ItemColumn & { readonly kind: 'variable' }
 }

@@ -28,7 +28,7 @@ export interface RouteDecode {
   readonly timestamps?: TimestampForm
   readonly lists?: ListForm
   readonly flattenDepth?: number
-  readonly tombstones?: TombstoneRule
+  readonly tombstones?: TombstoneRule | 'delete'
   /** Of a record's key, value and headers together. */
   readonly maxRecordBytes?: number
   readonly maxHeaders?: number
@@ -54,7 +54,8 @@ export async function createDecoder(
   const { name: tableName, ...tableRules } = table
   const { maxRecordBytes = recordLimitsDefault.recordBytesMax, maxHeaders = recordLimitsDefault.headersMax } = decode
   const limits = { recordBytesMax: maxRecordBytes, headersMax: maxHeaders }
-  return create(plan, { tableName, tableRules, tombstones, limits })
+  // Deletes are taken from the slabs beside the rows: to a decoder they are nothing.
+  return create(plan, { tableName, tableRules, tombstones: tombstones === 'delete' ? 'skip' : tombstones, limits })
 }
 
 /** The table of a route, as `createDecoder` lays it out; rejects as that does. */

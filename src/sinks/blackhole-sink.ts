@@ -18,7 +18,11 @@ export class BlackholeSink implements Sink {
   }
 
   write(batches: readonly Batch[]): Promise<readonly Ack[]> {
-    return Promise.resolve(batches.map(({ next, rowCount }) => ({ kind: 'durable', next, rows: rowCount })))
+    return Promise.resolve(
+      batches.map(({ next, rowCount, deletes }) => {
+        return { kind: 'durable', next, rows: rowCount + (deletes?.offsets.length ?? 0) }
+      }),
+    )
   }
 
   close(): Promise<void> {

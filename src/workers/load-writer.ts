@@ -6,6 +6,7 @@ import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { SlabView } from '../kafka/slab.ts'
 import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
 import type { LoadResult, LoadStep, PartOutcome, TaskPart, WorkerReply } from './messages.ts'
+import { collectDeletes, deletesBefore } from './deletes.ts'
 import { withoutRows } from './without-rows.ts'
 
 /** What a load is written with; the same for every load of a route in a worker. */
@@ -89,7 +90,10 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
   const views = part.slabs.map((slab) => new SlabView(slab))
   // Nobody is to decode it again: no row of it, and a letter without a look inside.
   const decoded = decoder.decode(part.quarantine ? [] : views, part)
-  const bad = part.quarantine ? [{ ...part.quarantine, offset: views[0]!.offset(0) }] : decoded.bad
+  const tombstones = decoder.table.rules.deletes && !part.quarantine ? collectDeletes(views) : undefined
+  const bad = part.quarantine
+    ? [{ ...part.quarantine, offset: views[0]!.offset(0) }]
+    : [...decoded.bad, ...(tombstones?.keyless ?? []).map((offset) => ({ ...keyless, offset }))]
   const batch: Batch = {
     route: origin.route,
     topic: part.topic,
@@ -101,6 +105,7 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
     rowCount: decoded.rowCount,
     offsets: decoded.offsets,
     columns: decoded.columns,
+    ...(tombstones === undefined ? {} : { deletes: tombstones.deletes }),
   }
   const done = new Set(part.deadLettered)
   const letters = bad
@@ -110,7 +115,7 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
     part,
     views,
     batch,
-    skipped: decoded.skipped,
+    skipped: tombstones === undefined ? decoded.skipped : 0,
     deadLetters: bad.length,
     stored: [],
     stop: undefined,
@@ -119,6 +124,9 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
   return { progress, letters }
 }
 
+/** A tombstone that says nothing of what is to be deleted. */
+const keyless = { code: 'NO_KEY', reason: 'has neither a value nor a key: nothing says what to delete' } as const
+
 /** Turns an ack into an outcome, or into the poison rows to be dead-lettered before the rest is written. */
 function settle(progress: Progress, ack: Ack, { origin }: LoadTools): Letters[] {
   const { batch, part } = progress
@@ -126,7 +134,7 @@ function settle(progress: Progress, ack: Ack, { origin }: LoadTools): Letters[] 
   if (ack.kind === 'durable') {
     const counts = {
       rows: ack.rows,
-      deduplicated: batch.rowCount - ack.rows,
+      deduplicated: batch.rowCount + (batch.deletes?.offsets.length ?? 0) - ack.rows,
       deadLettered: progress.deadLetters,
       skipped: progress.skipped,
     }
@@ -193,7 +201,12 @@ function stopBefore(progress: Progress, letters: readonly DeadLetter[]): void {
       if (view.valueBytes(index) < 0) tombstones++
     }
   }
-  progress.batch = { ...batch, next: Math.max(batch.base, first.offset), rowCount }
+  progress.batch = {
+    ...batch,
+    next: Math.max(batch.base, first.offset),
+    rowCount,
+    ...(batch.deletes === undefined ? {} : { deletes: deletesBefore(batch.deletes, first.offset) }),
+  }
   progress.skipped = Math.min(progress.skipped, tombstones)
   progress.deadLetters = part.deadLettered.filter((offset) => offset < first.offset).length
   progress.stop = new PoisonRecordError(

@@ -308,6 +308,19 @@ const cases: { edit?: readonly [from: string, to: string]; env?: Environment; pr
       'routes[0].table.deletes (line 8): has no effect with `table.mode: append`; set it to `upsert`, or remove this',
     ],
   },
+  {
+    edit: ['message: v1.Reading', 'message: v1.Reading, tombstones: delete'],
+    problems: ['routes[0].decode.tombstones (line 6): `delete` needs `table.deletes: true`'],
+  },
+  {
+    edit: [
+      'sink: warehouse',
+      'sink: warehouse\n    metadata: [offset]\n    table: { mode: upsert, keys: [a, b], deletes: true }',
+    ],
+    problems: [
+      'routes[0].table.keys (line 9): must be one column with `deletes`: the one that holds what the Kafka key holds',
+    ],
+  },
   { edit: ['routes:\n  -', 'routes:\n   '], problems: ['routes (line 4): must be a list: begin each item with `- `'] },
   {
     edit: ['type: duckdb', 'type: dukcdb'],

@@ -193,6 +193,8 @@ export class PostgresServer {
     // Of the server's end; the next query tells.
     client.on('error', () => (this.#client = undefined))
     await client.connect()
+    // A test that sets the whole server to read-only must be able to take that back.
+    await client.query('set default_transaction_read_only = off')
     return client
   }
 

@@ -151,8 +151,8 @@ export class PostgresSink implements Sink {
     for (const name of new Set(applying.map(({ batch }) => batch.table.name))) {
       const ranges = applying
         .filter(({ batch }) => batch.table.name === name)
-        .map(({ batch, from }) => ({ batch, from, to: batch.rowCount }))
-      if (ranges.some(({ from, to }) => from < to)) await this.#writeRows(connection, name, ranges)
+        .map((each) => ({ ...each, to: each.batch.rowCount }))
+      if (ranges.some(hasWork)) await this.#writeRows(connection, name, ranges)
     }
     signal.throwIfAborted()
     if (failPointsArmed) await failPoint('after-write-before-sink-commit')
@@ -208,17 +208,17 @@ export class PostgresSink implements Sink {
 
   /** Tries what is left, from one bad row to the next; by halves where the server names none. Nothing stays written. */
   async #badRows(range: RowRange, signal: AbortSignal): Promise<PoisonRow[]> {
-    const { batch, to } = range
+    const { to } = range
     const found: PoisonRow[] = []
     for (let { from } = range; from < to && found.length < poisonMax && !signal.aborted;) {
-      const error = await this.#tryRows({ batch, from, to })
+      const error = await this.#tryRows({ ...range, from, to })
       if (error === undefined) break
       const named = rowNamed(error)
       if (named === undefined) {
         const rest = await findBadRows(
           from,
           to,
-          (...part) => this.#tryRows({ batch, from: part[0], to: part[1] }),
+          (...part) => this.#tryRows({ ...range, from: part[0], to: part[1] }),
           signal,
         )
         found.push(...rest.map(({ row, reason, code }) => ({ row, reason, ...(code === undefined ? {} : { code }) })))
@@ -297,9 +297,9 @@ export class PostgresSink implements Sink {
 
   #failed(error: Error, batches: readonly Batch[]): Error {
     this.#forget()
-    const translated = this.#faults.translate(error, writing(batches))
-    if (!translated.retryable) this.#writers.clear()
-    return translated
+    // A table that was changed meanwhile is looked at anew by the next write.
+    if (faultKind(error) !== 'transient') this.#writers.clear()
+    return this.#faults.translate(error, writing(batches))
   }
 
   async #connected(): Promise<PostgresConnection> {
@@ -321,6 +321,9 @@ export class PostgresSink implements Sink {
     return done
   }
 }
+
+const hasWork = ({ batch, from, to, deletesFrom }: RowRange): boolean =>
+  from < to || deletesFrom < (batch.deletes?.offsets.length ?? 0)
 
 const writerFor = (plan: TablePlan, schema: TableSchema): TableWriter =>
   schema.rules.mode === 'upsert' ? new UpsertWriter(plan, schema) : new AppendWriter(plan)

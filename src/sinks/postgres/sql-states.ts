@@ -16,6 +16,7 @@ const byCode: Readonly<Record<string, FaultKind>> = {
   HV00N: 'transient',
   // Wrong width or form of a binary field: the table's types are not those that the rows were encoded for.
   '22P03': 'unknown',
+  '08P01': 'unknown',
   // Not implemented for this kind of table, such as COPY with row-level security.
   '0A000': 'configuration',
   // The trigger of a table says no with its own code, P0001: as a check constraint does.

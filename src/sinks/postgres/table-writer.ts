@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { Batch, Column, TableSchema } from '../../decode/columns.ts'
+import type { Batch, Column } from '../../decode/columns.ts'
 import type { PoisonRow } from '../sink.ts'
 import type { Applying } from '../position-swap.ts'
 import { CopyEncoder } from './copy-encoder.ts'
@@ -31,7 +31,7 @@ export class AppendWriter implements TableWriter {
 
   constructor({ name, fields }: TablePlan) {
     this.#fields = fields
-    this.#statement = copyStatement(name, fields)
+    this.#statement = copyStatement(name, quotedNames(fields))
     this.#encoder = new CopyEncoder(fields.map(({ encoding }) => encoding))
     this.signature = JSON.stringify([this.#statement, fields])
   }
@@ -45,15 +45,15 @@ export class AppendWriter implements TableWriter {
   }
 }
 
-export const copyStatement = (table: string, fields: readonly Pick<TableField, 'name'>[]): string =>
-  `copy ${table} (${fields.map(({ name }) => pg.escapeIdentifier(name)).join(', ')}) from stdin (format binary)`
+/** `columns` are quoted. */
+export const copyStatement = (table: string, columns: readonly string[]): string =>
+  `copy ${table} (${columns.join(', ')}) from stdin (format binary)`
+
+export const quotedNames = (fields: readonly TableField[]): string[] =>
+  fields.map(({ name }) => pg.escapeIdentifier(name))
 
 export const rowsOf = (ranges: readonly RowRange[]): CopyRows[] =>
   ranges.map(({ batch, from, to }) => ({ columns: batch.columns, from, to }))
-
-/** The index of a column; a schema that lacks it was refused before. */
-export const columnIndex = ({ columns }: TableSchema, name: string): number =>
-  columns.findIndex((column) => column.name === name)
 
 /** Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20). */
 export function bentRows(batch: Batch, from: number, fields: readonly TableField[]): PoisonRow[] {

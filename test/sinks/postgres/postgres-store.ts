@@ -44,6 +44,11 @@ export async function createPostgresStore(server: PostgresServer): Promise<Store
       const setReadOnly = async (value: string) => {
         await server.query(`alter system set default_transaction_read_only = ${value}`)
         await server.query('select pg_reload_conf()')
+        // Connections are told a moment later; new ones last.
+        for (let told = ''; told !== value;) {
+          const [row] = await server.queryIn(name, 'show default_transaction_read_only')
+          told = row!['default_transaction_read_only'] as string
+        }
       }
       await setReadOnly('on')
       return () => setReadOnly('off')
