@@ -17,6 +17,8 @@ import { Choices, randomProto, randomWire } from './random-wire.ts'
 /** How many records are decoded in all ways. A longer run: MILLRACE_PROPERTY_RUNS=5000000, of more records a type. */
 const recordCount = Number(process.env['MILLRACE_PROPERTY_RUNS'] ?? 100_000)
 const recordsPerType = recordCount > 1_000_000 ? 2000 : 160
+/** Of the random values; printed when done. MILLRACE_PROPERTY_SEED repeats a run. */
+const seed = Number(process.env['MILLRACE_PROPERTY_SEED'] ?? Date.now() % 2 ** 31)
 /** Whether every record is broken somewhere, and not one in three: MILLRACE_PROPERTY_MUTATED=1. */
 const allMutated = process.env['MILLRACE_PROPERTY_MUTATED'] === '1'
 
@@ -54,7 +56,7 @@ test('compiled and reference decoder agree on every column and every fault, and 
       seen.bad += compiled.bad.length
       for (const { code } of compiled.bad) seen.codes.add(code)
     }),
-    { numRuns: Math.ceil(recordCount / recordsPerType), includeErrorInReport: true },
+    { numRuns: Math.ceil(recordCount / recordsPerType), includeErrorInReport: true, seed },
   )
   // Otherwise they would agree on little; of few records not all kinds can be asked.
   if (recordCount < 50_000) return
@@ -62,7 +64,7 @@ test('compiled and reference decoder agree on every column and every fault, and 
   assert.ok(judged > (rows + bad) / 2 && stricter > 0, `${judged} of ${rows} + ${bad} judged, ${stricter} stricter`)
   if (!allMutated) assert.ok(rows > bad / 2 && bad > rows / 20, `${rows} rows, ${bad} bad`)
   context.diagnostic(
-    `${rows} rows, ${bad} bad; ${judged} as @bufbuild/protobuf has them, ${stricter} refused by us alone`,
+    `${rows} rows, ${bad} bad; ${judged} as @bufbuild/protobuf has them, ${stricter} refused by us alone; seed ${seed}`,
   )
   const all = [
     'TRUNCATED',

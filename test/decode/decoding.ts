@@ -8,14 +8,14 @@ import { packSlab, type RecordToPack, SlabView } from '../../src/kafka/slab.ts'
 /** A cell as a test writes it: null, a number, a bigint, a boolean, text, bytes in hex, or a list of these. */
 export type Cell = null | number | bigint | boolean | string | readonly Cell[]
 
-/** A message type from the body of a .proto file, proto3 unless it says otherwise. */
+/** A message type from the body of a .proto file, proto3 unless it names a syntax or an edition. */
 export function typeFrom(body: string, name = 'Test'): protobuf.Type {
   const root = new protobuf.Root()
   for (const file of ['timestamp', 'duration', 'wrappers', 'struct', 'any', 'field_mask', 'empty']) {
     const common = protobuf.common as unknown as Record<string, protobuf.INamespace>
     root.addJSON(common[`google/protobuf/${file}.proto`]!.nested!)
   }
-  protobuf.parse(body.includes('syntax') ? body : `syntax = "proto3"; ${body}`, root, { keepCase: true })
+  protobuf.parse(/syntax|edition/.test(body) ? body : `syntax = "proto3"; ${body}`, root, { keepCase: true })
   return root.resolveAll().lookupType(name)
 }
 

@@ -3,6 +3,7 @@ import {
   type DescriptorProtoSchema,
   Edition,
   type EnumDescriptorProtoSchema,
+  FeatureSet_EnumType,
   FeatureSet_FieldPresence,
   FeatureSet_MessageEncoding,
   FeatureSet_RepeatedFieldEncoding,
@@ -13,6 +14,7 @@ import {
   FileDescriptorProtoSchema,
 } from '@bufbuild/protobuf/wkt'
 import protobuf from 'protobufjs'
+import { isClosed } from '../../src/decode/reflection.ts'
 
 export type Syntax = 'proto2' | 'proto3' | 'editions'
 
@@ -30,7 +32,7 @@ export function testFile(root: protobuf.Root, syntax: Syntax): FileDescriptorPro
     ...(syntax === 'editions' ? { edition: Edition.EDITION_2023 } : {}),
     dependency: wellKnown.map((name) => `google/protobuf/${name}.proto`),
     messageType: nested.filter((each) => each instanceof protobuf.Type).map((type) => message(type, syntax)),
-    enumType: nested.filter((each) => each instanceof protobuf.Enum).map(enumeration),
+    enumType: nested.filter((each) => each instanceof protobuf.Enum).map((each) => enumeration(each, syntax)),
   })
 }
 
@@ -38,9 +40,11 @@ function message(type: protobuf.Type, syntax: Syntax): MessageInitShape<typeof D
   // Those that protobuf makes of `optional` in proto3 come last.
   const oneofs = [...type.oneofsArray].sort((one, other) => Number(isSynthetic(one)) - Number(isSynthetic(other)))
   const nested = type.nestedArray
+  // An extension's field has a dot in front.
+  const fields = type.fieldsArray.filter(({ name }) => !name.startsWith('.'))
   return {
     name: type.name,
-    field: type.fieldsArray.map((each) => field(each.resolve(), oneofs, syntax)),
+    field: fields.map((each) => field(each.resolve(), oneofs, syntax)),
     oneofDecl: oneofs.map(({ name }) => ({ name })),
     nestedType: [
       ...nested.filter((each) => each instanceof protobuf.Type).map((inner) => message(inner, syntax)),
@@ -48,7 +52,7 @@ function message(type: protobuf.Type, syntax: Syntax): MessageInitShape<typeof D
         .filter((each) => each.resolve() instanceof protobuf.MapField)
         .map((each) => entry(each as unknown as protobuf.MapField)),
     ],
-    enumType: nested.filter((each) => each instanceof protobuf.Enum).map(enumeration),
+    enumType: nested.filter((each) => each instanceof protobuf.Enum).map((each) => enumeration(each, syntax)),
   }
 }
 
@@ -122,7 +126,8 @@ function entry(map: protobuf.MapField): MessageInitShape<typeof DescriptorProtoS
   }
 }
 
-function enumeration(type: protobuf.Enum): MessageInitShape<typeof EnumDescriptorProtoSchema> {
+function enumeration(type: protobuf.Enum, syntax: Syntax): MessageInitShape<typeof EnumDescriptorProtoSchema> {
   const value = Object.entries(type.values).map(([name, number]) => ({ name, number }))
-  return { name: type.name, value }
+  const enumType = isClosed(type) ? FeatureSet_EnumType.CLOSED : FeatureSet_EnumType.OPEN
+  return { name: type.name, value, ...(syntax === 'editions' ? { options: { features: { enumType } } } : {}) }
 }
