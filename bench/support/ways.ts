@@ -40,12 +40,16 @@ export async function daemonSample(way: DaemonWay): Promise<Sample> {
 }
 
 /** A script below bench/ which prints one Sample. */
-export async function scriptSample(script: string, args: readonly string[]): Promise<Sample> {
-  const file = fileURLToPath(new URL(`../${script}`, import.meta.url))
-  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+export function scriptSample(script: string, args: readonly string[]): Promise<Sample> {
+  return programSample(process.execPath, [fileURLToPath(new URL(`../${script}`, import.meta.url)), ...args])
+}
+
+/** A program whose last line is one Sample as JSON. */
+export async function programSample(program: string, args: readonly string[]): Promise<Sample> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let stdout = ''
   child.stdout.on('data', (part: Buffer) => (stdout += part.toString()))
   const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${script} ended with ${code}`)
+  if (code !== 0) throw new Error(`${program} ${args[0]} ended with ${code}`)
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Sample
 }

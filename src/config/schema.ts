@@ -71,6 +71,7 @@ export interface RouteDecode {
   readonly includes: readonly string[]
   /** The full name, without a leading dot. */
   readonly message: string
+  readonly framing: 'none' | 'confluent' | 'lengthPrefixed'
   readonly enums: 'name' | 'number'
   readonly timestamps: 'micros' | 'nanos'
   readonly lists: 'json' | 'native'
@@ -302,6 +303,12 @@ export const routeSchema: Section = {
       default: undefined,
       required: 'name the message with its package, such as `message: telemetry.v1.Reading`',
       check: messageNameFault,
+    },
+    framing: {
+      doc: 'What the producer puts before the message: `confluent` is the 0, schema id and message indexes of its serializers, which are passed over and not looked up in a registry; `lengthPrefixed` is a varint length (delimited protobuf). A value that does not begin so is a dead letter.',
+      format: 'oneOf',
+      choices: ['none', 'confluent', 'lengthPrefixed'],
+      default: 'none',
     },
     enums: {
       doc: 'Whether an enum is stored by its name or by its number.',

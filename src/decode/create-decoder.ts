@@ -2,6 +2,7 @@ import type { ColumnChoice } from './column-choice.ts'
 import type { TableRules } from './columns.ts'
 import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
+import type { Framing } from './framing.ts'
 import { recordLimitsDefault } from './record-limits.ts'
 import { createReferenceDecoder, type TombstoneRule } from './reference-decoder.ts'
 import type { SchemaFiles } from './schema-files.ts'
@@ -24,6 +25,7 @@ export interface RouteDecode {
   readonly includes?: readonly string[]
   /** Full name of the message. */
   readonly message: string
+  readonly framing?: Framing
   readonly enums?: EnumForm
   readonly timestamps?: TimestampForm
   readonly lists?: ListForm
@@ -49,13 +51,14 @@ export async function createDecoder(
   from?: SchemaFiles,
 ): Promise<Decoder> {
   const plan = await planRoute(decode, metadata, columns, from)
-  const { tombstones = 'skip', decoder = 'compiled' } = decode
+  const { framing = 'none', tombstones = 'skip', decoder = 'compiled' } = decode
   const create = decoder === 'compiled' ? createCompiledDecoder : createReferenceDecoder
   const { name: tableName, ...tableRules } = table
   const { maxRecordBytes = recordLimitsDefault.recordBytesMax, maxHeaders = recordLimitsDefault.headersMax } = decode
   const limits = { recordBytesMax: maxRecordBytes, headersMax: maxHeaders }
   // Deletes are taken from the slabs beside the rows: to a decoder they are nothing.
-  return create(plan, { tableName, tableRules, tombstones: tombstones === 'delete' ? 'skip' : tombstones, limits })
+  const nulls = tombstones === 'delete' ? 'skip' : tombstones
+  return create(plan, { tableName, tableRules, framing, tombstones: nulls, limits })
 }
 
 /** The table of a route, as `createDecoder` lays it out; rejects as that does. */

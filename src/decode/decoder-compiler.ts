@@ -10,9 +10,10 @@ import { narrowedType } from './narrowed-type.ts'
 import { putDuration, putMilliseconds, putNanoseconds, putTimestamp } from './put-times.ts'
 import { RangedColumn } from './ranged-column.ts'
 import { RecordFault } from './record-fault.ts'
+import { type Framing, type MessageStart, messageStarts } from './framing.ts'
 import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import type { DecoderOptions } from './reference-decoder.ts'
-import { describeFault, ReferenceRows } from './reference-rows.ts'
+import { ReferenceRows } from './reference-rows.ts'
 import { enumNames } from './reflection.ts'
 import { fieldAppender } from './row-appender.ts'
 import { type TablePlan, tableSchema } from './table-plan.ts'
@@ -66,16 +67,18 @@ class CompiledDecoder implements Decoder {
   readonly #columns: readonly (ColumnArrays | RangedColumn)[]
   readonly #run: Run
   readonly #limits: RecordLimits
+  readonly #framing: Framing
   /** Made at the first bad record. */
   #explaining: ReferenceRows | undefined
 
   constructor(
     plan: TablePlan,
-    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault }: DecoderOptions,
+    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault, framing = 'none' }: DecoderOptions,
   ) {
     const shapes = new WireShapes()
-    const compiled = decoderSource(plan, shapes, limits)
+    const compiled = decoderSource(plan, shapes, limits, framing)
     this.#limits = limits
+    this.#framing = framing
     this.table = tableSchema(plan, tableName, tableRules)
     this.#plan = plan
     this.#tombstonesAreBad = tombstones === 'deadLetter'
@@ -84,7 +87,7 @@ class CompiledDecoder implements Decoder {
       this.#ranged[column] === undefined ? createColumnArrays(type, nullable) : undefined,
     )
     this.#columns = plan.columns.map((_, column) => (this.#ranged[column] ?? this.#arrays[column])!)
-    this.#run = bind(compiled, this.#arrays, this.#ranged)
+    this.#run = bind(compiled, this.#arrays, this.#ranged, messageStarts[framing])
   }
 
   decode(slabs: readonly SlabView[], origin: Origin): Decoded {
@@ -127,10 +130,10 @@ class CompiledDecoder implements Decoder {
   }
 
   #explain(slab: SlabView, slabIndex: number, record: number, origin: Origin): BadRecord {
-    const rows = (this.#explaining ??= new ReferenceRows(this.#plan, this.#limits))
+    const rows = (this.#explaining ??= new ReferenceRows(this.#plan, this.#limits, this.#framing))
     rows.begin(1)
     const fault = rows.append(slab, record, origin) ?? disagreement()
-    const reason = describeFault(fault, slab.value(record))
+    const reason = rows.describe(fault, slab.value(record))
     return { slab: slabIndex, record, offset: slab.offset(record), code: fault.code, reason }
   }
 }
@@ -159,6 +162,7 @@ function bind(
   compiled: DecoderSource,
   arrays: readonly (ColumnArrays | undefined)[],
   ranged: readonly (RangedColumn | undefined)[],
+  messageStart: MessageStart,
 ): Run {
   const texts = arrays.map((_, column) => {
     const type = compiled.enums.get(column)
@@ -169,5 +173,5 @@ function bind(
   // eslint-disable-next-line @typescript-eslint/no-implied-eval
   const make = new Function(...sourceArguments, compiled.source) as (...given: unknown[]) => Run
   const headers = compiled.headers.map((name) => new Uint8Array(Buffer.from(name)))
-  return make(tools, arrays, ranged, texts, closed, compiled.shapes, headers)
+  return make({ ...tools, messageStart }, arrays, ranged, texts, closed, compiled.shapes, headers)
 }

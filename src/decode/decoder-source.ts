@@ -1,5 +1,6 @@
 import type { Enum } from 'protobufjs'
 import { DecoderLayout, type Ranged } from './decoder-layout.ts'
+import type { Framing } from './framing.ts'
 import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import { rowEndSource } from './row-end-source.ts'
 import type { TablePlan } from './table-plan.ts'
@@ -41,6 +42,7 @@ export function decoderSource(
   plan: TablePlan,
   shapes: WireShapes,
   limits: RecordLimits = recordLimitsDefault,
+  framing: Framing = 'none',
 ): DecoderSource {
   const layout = new DecoderLayout(plan, shapes)
   // The order matters: the layout fills while they are written.
@@ -68,6 +70,7 @@ export function decoderSource(
     'one: {',
     `if (slab.recordBytes(record) > ${limits.recordBytesMax}) break one`,
     ...headersSource(headers.length, limits),
+    ...(framing === 'none' ? [] : ['at = tools.messageStart(bytes, at, end)', 'if (at < 0) break one']),
     ...wire,
     ...rowEnd,
     'offsets[row] = offset',

@@ -6,14 +6,18 @@ export function framingHint(value: Uint8Array): string | undefined {
   const guess = guesses.find(({ looksLike }) => looksLike(value))
   if (guess === undefined) return undefined
   const shown = [...value.subarray(0, guess.bytesShown)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
-  return `the value starts with ${shown}: looks like ${guess.name(value)}, but this route expects bare protobuf`
+  return `the value starts with ${shown}: looks like ${guess.name(value)}, but this route expects bare protobuf: ${guess.cure}`
 }
 
 interface Guess {
   readonly looksLike: (value: Uint8Array) => boolean
   readonly bytesShown: number
   readonly name: (value: Uint8Array) => string
+  readonly cure: string
 }
+
+const noSetting = 'no setting takes that off, so let the producer write the bare message'
+const compression = "let the producer's client compress (compression.type), which every Kafka client undoes"
 
 /** The most telling first: gRPC's prefix begins like Confluent's, but must also agree with the size. */
 const guesses: readonly Guess[] = [
@@ -21,26 +25,50 @@ const guesses: readonly Guess[] = [
     looksLike: (value) => value.length > 5 && value[0]! <= 1 && bigEndian(value, 1) === value.length - 5,
     bytesShown: 5,
     name: () => 'gRPC framing (a flag and a 4-byte length)',
+    cure: noSetting,
   },
   {
     looksLike: (value) => value.length > 5 && value[0] === 0,
     bytesShown: 5,
     name: (value) => `Confluent framing, schema id ${bigEndian(value, 1)}`,
+    cure: 'set decode.framing: confluent',
   },
   {
     looksLike: (value) => value.length > 17 && value[0] === 1,
     bytesShown: 17,
     name: () => 'Confluent framing with a schema GUID',
+    cure: noSetting,
   },
   {
     looksLike: (value) => value.length > 4 && bigEndian(value, 0) === value.length - 4,
     bytesShown: 4,
     name: () => 'a 4-byte length prefix',
+    cure: noSetting,
   },
-  { looksLike: hasVarintPrefix, bytesShown: 2, name: () => 'a length prefix (delimited protobuf)' },
-  { looksLike: isEnclosed, bytesShown: 1, name: () => 'JSON' },
-  { looksLike: (value) => value[0] === 0x1f && value[1] === 0x8b, bytesShown: 2, name: () => 'gzip' },
-  { looksLike: (value) => value.length > 4 && bigEndian(value, 0) === 0x28b5_2ffd, bytesShown: 4, name: () => 'zstd' },
+  {
+    looksLike: hasVarintPrefix,
+    bytesShown: 2,
+    name: () => 'a length prefix (delimited protobuf)',
+    cure: 'set decode.framing: lengthPrefixed',
+  },
+  {
+    looksLike: isEnclosed,
+    bytesShown: 1,
+    name: () => 'JSON',
+    cure: 'let the producer write protobuf, no other format is read',
+  },
+  {
+    looksLike: (value) => value[0] === 0x1f && value[1] === 0x8b,
+    bytesShown: 2,
+    name: () => 'gzip',
+    cure: compression,
+  },
+  {
+    looksLike: (value) => value.length > 4 && bigEndian(value, 0) === 0x28b5_2ffd,
+    bytesShown: 4,
+    name: () => 'zstd',
+    cure: compression,
+  },
 ]
 
 function bigEndian(value: Uint8Array, at: number): number {

@@ -9,6 +9,7 @@
  * - MISSING_REQUIRED: a proto2 `required` field is absent.
  * - NOT_JSON: a value that the protobuf JSON mapping refuses, such as NaN in google.protobuf.Value.
  * - TOO_LARGE: the record, the number of its headers, or the JSON text of a column is beyond its bound.
+ * - FRAMING: its value does not begin as the route's `decode.framing` says.
  * - TOMBSTONE: its value is null, and the route asks to dead-letter those.
  */
 export type RecordFaultCode =
@@ -21,6 +22,7 @@ export type RecordFaultCode =
   | 'MISSING_REQUIRED'
   | 'NOT_JSON'
   | 'TOO_LARGE'
+  | 'FRAMING'
   | 'TOMBSTONE'
 
 /** A record that is at fault. Never leaves the decoder: it becomes a `BadRecord`, which is data. */

@@ -1,8 +1,9 @@
 import type { SlabView } from '../kafka/slab.ts'
 import type { TableRules, TableSchema } from './columns.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
+import type { Framing } from './framing.ts'
 import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
-import { describeFault, ReferenceRows } from './reference-rows.ts'
+import { ReferenceRows } from './reference-rows.ts'
 import { type TablePlan, tableSchema } from './table-plan.ts'
 
 /** What becomes of a record without a value: Kafka's way of saying that its key is deleted. */
@@ -13,6 +14,8 @@ export interface DecoderOptions {
   readonly tableRules?: TableRules | undefined
   readonly tombstones?: TombstoneRule
   readonly limits?: RecordLimits
+  /** Default `none`. */
+  readonly framing?: Framing
 }
 
 /**
@@ -30,11 +33,11 @@ class ReferenceDecoder implements Decoder {
 
   constructor(
     plan: TablePlan,
-    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault }: DecoderOptions,
+    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault, framing = 'none' }: DecoderOptions,
   ) {
     this.table = tableSchema(plan, tableName, tableRules)
     this.#tombstones = tombstones
-    this.#rows = new ReferenceRows(plan, limits)
+    this.#rows = new ReferenceRows(plan, limits, framing)
   }
 
   decode(slabs: readonly SlabView[], origin: Origin): Decoded {
@@ -57,7 +60,7 @@ class ReferenceDecoder implements Decoder {
         if (fault === undefined) offsets[rowCount++] = offset
         else {
           this.#rows.rollback(rowCount)
-          const reason = describeFault(fault, slab.value(record))
+          const reason = this.#rows.describe(fault, slab.value(record))
           bad.push({ slab: slabIndex, record, offset, code: fault.code, reason })
         }
       }

@@ -4,8 +4,9 @@ import type { SlabView } from '../kafka/slab.ts'
 import { type AnyColumnBuilder, createColumnBuilder } from './column-builder.ts'
 import type { Column } from './columns.ts'
 import type { Origin } from './decoder.ts'
+import { type Framing, framingFault, messageStarts } from './framing.ts'
 import { framingHint } from './framing-hint.ts'
-import { MessageReader } from './message-reader.ts'
+import { type Message, MessageReader } from './message-reader.ts'
 import { type AppendMetadata, metadataAppenders } from './metadata-columns.ts'
 import { RecordFault } from './record-fault.ts'
 import { checkLimits, type RecordLimits } from './record-limits.ts'
@@ -20,8 +21,9 @@ export class ReferenceRows {
   readonly #appendMessage: AppendMessage
   readonly #appendMetadata: readonly AppendMetadata[]
   readonly #limits: RecordLimits
+  readonly #framing: Framing
 
-  constructor(plan: TablePlan, limits: RecordLimits) {
+  constructor(plan: TablePlan, limits: RecordLimits, framing: Framing) {
     // Without it protobufjs gives 64-bit integers as doubles, rounded.
     assert(protobuf.util.Long, 'protobufjs has found no package `long`')
     const shapes = new WireShapes()
@@ -30,6 +32,7 @@ export class ReferenceRows {
     this.#appendMessage = messageAppender(plan, this.#builders, shapes)
     this.#appendMetadata = metadataAppenders(plan, this.#builders)
     this.#limits = limits
+    this.#framing = framing
   }
 
   begin(rowsExpected: number): void {
@@ -42,13 +45,24 @@ export class ReferenceRows {
       const length = slab.valueBytes(record)
       if (length < 0) return new RecordFault('TOMBSTONE', 'the record has no value (a tombstone)')
       checkLimits(slab, record, this.#limits)
-      const start = slab.valueStart(record)
-      this.#appendMessage(this.#reader.read(slab.bytes, start, start + length))
+      this.#appendMessage(this.#message(slab.bytes, slab.valueStart(record), length))
       for (const append of this.#appendMetadata) append(slab, record, origin)
       return undefined
     } catch (error) {
       if (error instanceof RecordFault) return error
       throw error
+    }
+  }
+
+  #message(bytes: Uint8Array, start: number, length: number): Message {
+    const at = messageStarts[this.#framing](bytes, start, start + length)
+    if (at < 0) throw framingFault(this.#framing)
+    try {
+      return this.#reader.read(bytes, at, start + length)
+    } catch (error) {
+      if (at === start || !(error instanceof RecordFault) || error.position === undefined) throw error
+      // The place in the value, as it is in the topic.
+      throw new RecordFault(error.code, error.message, error.path, error.position + at - start)
     }
   }
 
@@ -59,10 +73,10 @@ export class ReferenceRows {
   finish(): Column[] {
     return this.#builders.map((builder) => builder.finish())
   }
-}
 
-/** The fault in one line, and what the bytes may be instead. */
-export function describeFault(fault: RecordFault, value: Uint8Array | null): string {
-  const hint = value === null ? undefined : framingHint(value)
-  return hint === undefined ? fault.reason : `${fault.reason}; ${hint}`
+  /** The fault in one line, and what the bytes may be instead. */
+  describe(fault: RecordFault, value: Uint8Array | null): string {
+    const hint = value === null || this.#framing !== 'none' ? undefined : framingHint(value)
+    return hint === undefined ? fault.reason : `${fault.reason}; ${hint}`
+  }
 }

@@ -35,6 +35,7 @@ test('what is not set has its default', () => {
           timestamps: 'micros',
           lists: 'json',
           flattenDepth: 3,
+          framing: 'none',
           tombstones: 'skip',
           maxRecordBytes: 16 * 2 ** 20,
           maxHeaders: 1000,

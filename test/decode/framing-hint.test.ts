@@ -3,13 +3,21 @@ import test from 'node:test'
 import { framingHint } from '../../src/decode/framing-hint.ts'
 
 const cases: { name: string; hex: string; hint: RegExp | undefined }[] = [
-  { name: 'Confluent', hex: '00 00000007 00 0a0161', hint: /starts with 00 00 00 00 07: .* schema id 7,/ },
-  { name: 'Confluent with a GUID', hex: `01 ${'ab'.repeat(16)} 00 0a01`, hint: /schema GUID/ },
+  {
+    name: 'Confluent',
+    hex: '00 00000007 00 0a0161',
+    hint: /starts with 00 00 00 00 07: .* schema id 7, .*: set decode\.framing: confluent$/,
+  },
+  { name: 'Confluent with a GUID', hex: `01 ${'ab'.repeat(16)} 00 0a01`, hint: /schema GUID.*no setting/ },
   { name: 'gRPC', hex: '00 00000003 0a0161', hint: /gRPC/ },
   { name: 'compressed gRPC', hex: '01 00000003 0a0161', hint: /gRPC/ },
   { name: 'a 4-byte length', hex: '00000003 0a0161', hint: /schema id|4-byte length/ },
   { name: 'a 4-byte length above 2^24', hex: '01000000', hint: undefined },
-  { name: 'a varint length', hex: '03 0a0161', hint: /starts with 03 0a: .*length prefix \(delimited/ },
+  {
+    name: 'a varint length',
+    hex: '03 0a0161',
+    hint: /starts with 03 0a: .*length prefix \(delimited.*: set decode\.framing: lengthPrefixed$/,
+  },
   { name: 'JSON', hex: Buffer.from('{"a":1}').toString('hex'), hint: /JSON/ },
   { name: 'a JSON list', hex: Buffer.from('[1]').toString('hex'), hint: /JSON/ },
   { name: 'gzip', hex: '1f8b0800', hint: /gzip/ },
