@@ -210,6 +210,9 @@ export class DuckDbSink implements Sink {
     try {
       instance = await DuckDBInstance.create(this.#path, duckDbConfig(this.#options))
       const connection = await instance.connect()
+      // It takes 0 and -0 for one value, and of a run of both keeps one: a value would be stored as another. Not a setting for
+      // `create`, which ignores it.
+      await connection.run(`set global disabled_compression_methods = 'rle'`)
       const positions = new DuckDbPositions(connection, this.#group)
       await positions.prepare()
       for (const schema of this.#schemas.values()) {

@@ -4,6 +4,7 @@ import type { PoisonRow } from '../sink.ts'
 import type { Applying } from '../position-swap.ts'
 import { CopyEncoder } from './copy-encoder.ts'
 import type { CopyRows } from './copy-encoder.ts'
+import { negativeZeros } from './negative-zero.ts'
 import type { PostgresConnection } from './postgres-connection.ts'
 import type { TableField, TablePlan } from './postgres-table.ts'
 
@@ -55,11 +56,12 @@ export const quotedNames = (fields: readonly TableField[]): string[] =>
 export const rowsOf = (ranges: readonly RowRange[]): CopyRows[] =>
   ranges.map(({ batch, from, to }) => ({ columns: batch.columns, from, to }))
 
-/** Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20). */
+/** Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20), -0 in jsonb. */
 export function bentRows(batch: Batch, from: number, fields: readonly TableField[]): PoisonRow[] {
   const found = fields.flatMap((field, index) => {
     const column = batch.columns[index]!
     if (field.encoding.form === 'uint64AsInt64') return tooLarge(column, field, from, batch.rowCount)
+    if (field.encoding.form === 'jsonb') return negativeZeros(column, field.name, from, batch.rowCount)
     if (field.lengthMax !== undefined) return tooLong(column, field.name, field.lengthMax, from, batch.rowCount)
     return []
   })

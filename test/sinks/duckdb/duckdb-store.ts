@@ -3,10 +3,19 @@ import assert from 'node:assert/strict'
 import { cpSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
+import {
+  DuckDBBlobValue,
+  DuckDBInstance,
+  DuckDBIntervalValue,
+  DuckDBListValue,
+  DuckDBTimestampTZValue,
+} from '@duckdb/node-api'
+import type { ColumnSchema } from '../../../src/decode/columns.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
 import { catalogSink, createSink } from '../../support/catalog-sink.ts'
+import type { Cell } from '../../decode/decoding.ts'
 import type { Capability, StoreUnderTest } from '../contract/store-under-test.ts'
+import type { ReadableStore } from '../golden-contract.ts'
 
 /** What a DuckDB file can be put through: one opener at a time, and no server. */
 export const duckDbAble: readonly Capability[] = ['refuseRows', 'refuseAll', 'backUp', 'unfit']
@@ -72,4 +81,40 @@ function limitFiles(bytes: string): void {
     encoding: 'utf8',
   })
   assert.equal(status, 0, stderr)
+}
+
+/** A DuckDB file whose rows can be read back whole, for the golden rows. */
+export async function createReadableDuckDb(): Promise<ReadableStore> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-duckdb-'))
+  const path = join(folder, 'golden.duckdb')
+  return {
+    maker: catalogSink('duckdb', { path }),
+    read: async ({ name, columns }) => {
+      const rows = await queryDuckDb(path, `select ${columns.map(exactly).join()} from ${name}`)
+      return new Map(
+        rows.map((row) => [
+          Number(row['_offset']),
+          Object.fromEntries(columns.map(({ name: column, type }) => [column, cell(row[column], type)])),
+        ]),
+      )
+    },
+    remove: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** The client takes a byte order mark off the texts that it hands over. */
+function exactly({ name, type }: ColumnSchema): string {
+  if (type === 'string[]') return `list_transform("${name}", lambda each: encode(each)) as "${name}"`
+  return type === 'string' || type === 'json' ? `encode("${name}"::varchar) as "${name}"` : `"${name}"`
+}
+
+function cell(value: unknown, type: string): Cell {
+  if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString(type === 'bytes' ? 'hex' : 'utf8')
+  if (value instanceof DuckDBListValue) return value.items.map((item) => cell(item, type.slice(0, -2)))
+  if (value instanceof DuckDBTimestampTZValue) return value.micros
+  if (value instanceof DuckDBIntervalValue) {
+    assert.deepEqual([value.months, value.days], [0, 0], 'a duration has neither months nor days')
+    return value.micros
+  }
+  return value as Cell
 }

@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { PostgresSink } from '../../../src/sinks/postgres/postgres-sink.ts'
 import { catalogSink } from '../../support/catalog-sink.ts'
+import type { ColumnSchema } from '../../../src/decode/columns.ts'
+import type { Cell } from '../../decode/decoding.ts'
 import type { PostgresServer } from '../../support/postgres-server.ts'
 import { TcpProxy } from '../../support/tcp-proxy.ts'
 import { capabilities } from '../contract/store-under-test.ts'
 import type { StoreUnderTest } from '../contract/store-under-test.ts'
+import type { ReadableStore } from '../golden-contract.ts'
 
 export const postgresAble = capabilities
 
@@ -72,4 +75,42 @@ export async function createPostgresStore(server: PostgresServer): Promise<Store
       }
     },
   }
+}
+
+/** A database whose rows can be read back whole, for the golden rows. */
+export async function createReadablePostgres(server: PostgresServer): Promise<ReadableStore> {
+  const name = `golden_${randomBytes(6).toString('hex')}`
+  const url = await server.createDatabase(name)
+  return {
+    maker: catalogSink('postgres', { url, sslmode: 'disable' }),
+    read: async (table) => {
+      const chosen = table.columns.map((column) => `${exactly(column)} as "${column.name}"`)
+      const rows = await server.queryIn(name, `select ${chosen.join()} from ${table.name}`)
+      return new Map(
+        rows.map((row) => [
+          Number(row['_offset']),
+          Object.fromEntries(table.columns.map(({ name: column, type }) => [column, cell(row[column], type)])),
+        ]),
+      )
+    },
+    remove: async () => {
+      await server.query(`drop database if exists ${name} with (force)`)
+    },
+  }
+}
+
+/** The client would make a Date of a time, which has no microseconds, and an object of JSON. */
+function exactly({ name, type }: ColumnSchema): string {
+  if (type === 'timestamp' || type === 'duration') return `(extract(epoch from "${name}") * 1000000)::bigint::text`
+  return type === 'json' ? `"${name}"::text` : `"${name}"`
+}
+
+function cell(value: unknown, type: string): Cell {
+  if (value === null) return null
+  if (Array.isArray(value)) return value.map((item) => cell(item, type.slice(0, -2)))
+  if (Buffer.isBuffer(value)) return value.toString('hex')
+  if (['int64', 'uint64', 'timestamp', 'duration'].includes(type)) return BigInt(value as string)
+  // Read as a double, the shortest text of a float is another number.
+  if (type === 'float32') return Math.fround(value as number)
+  return type === 'uint32' ? Number(value) : (value as Cell)
 }
