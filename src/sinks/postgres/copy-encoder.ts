@@ -8,6 +8,16 @@ export interface CopyBuffer {
   readonly view: DataView
 }
 
+/** The bytes of one COPY, to be taken in pieces. */
+export interface CopyBytes {
+  /**
+   * Fills the buffer from `at` on and gives where that ends, which is `at` when nothing is left. A row that does not even
+   * fit by itself makes it undefined: `bytesNeeded` says how large a buffer it takes.
+   */
+  next(buffer: CopyBuffer, at: number): number | undefined
+  readonly bytesNeeded: number
+}
+
 /** Rows [from, to) of some columns, one for each field. */
 export interface CopyRows {
   readonly columns: readonly Column[]
@@ -58,14 +68,14 @@ export class CopyEncoder {
     this.#fill = make({ putNumeric, putSignedNumeric }, this.#state)
   }
 
-  /** The bytes of one COPY of these rows, to be taken in pieces. One at a time is under way. */
+  /** One COPY of these rows. One at a time is under way. */
   rows(parts: readonly CopyRows[]): CopyBytes {
-    return new CopyBytes(this.#fields, parts, this.#fill, this.#state)
+    return new EncodedRows(this.#fields, parts, this.#fill, this.#state)
   }
 }
 
-/** One COPY's bytes, piece by piece. */
-export class CopyBytes {
+/** Head, rows and tail of a COPY. */
+class EncodedRows implements CopyBytes {
   readonly #fields: readonly FieldEncoding[]
   readonly #parts: readonly CopyRows[]
   readonly #fill: Fill
@@ -82,10 +92,6 @@ export class CopyBytes {
     this.#state = state
   }
 
-  /**
-   * Fills the buffer from `at` on and gives where that ends, which is `at` when nothing is left. A row that does not even
-   * fit by itself makes it undefined: `bytesNeeded` says how large a buffer it takes.
-   */
   next({ bytes, view }: CopyBuffer, at: number): number | undefined {
     if (this.#ended) return at
     let end = at
