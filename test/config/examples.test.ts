@@ -8,7 +8,7 @@ import { sinkOptions } from '../../src/sinks/sink-catalog.ts'
 
 const folder = new URL('config/', packageRoot)
 // What the examples say that they need.
-const env = { KAFKA_PASSWORD: 'a', RUN: '1' }
+const env = { KAFKA_PASSWORD: 'a', POSTGRES_PASSWORD: 'b', RUN: '1' }
 
 for (const file of readdirSync(folder)) {
   test(`config/${file} is a good configuration, with a schema that exists`, () => {
