@@ -42,6 +42,11 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
         format: 'int',
         default: 1,
       },
+      checkpointBytes: {
+        doc: 'So large the write-ahead log beside the file may become before it is merged into the file: merging often costs more, and after a kill so much is read again, which takes a second or two. 256 MiB without it.',
+        format: 'size',
+        default: 256 * 2 ** 20,
+      },
       snapshotPath: {
         doc: 'A copy of the database for people and programs to read, because no other process can open `path` while the daemon runs; opened read-only it is any DuckDB file. It is replaced as a whole. No copy without it.',
         format: String,

@@ -9,7 +9,7 @@ import type { Claimed, SinkPartition } from '../sink.ts'
  * The control table: where each partition stands, in the transaction of the rows. Few rows, no index: DuckDB's indexes have
  * a history of write-ahead logs that cannot be replayed, and a scan of these rows costs nothing.
  */
-const createTable = `create table if not exists millrace_position (
+const createTable = `create table millrace_position (
   consumer_group varchar not null, route varchar not null, topic varchar not null, "partition" integer not null,
   topic_id varchar not null, next_offset bigint, epoch bigint not null)`
 
@@ -26,7 +26,15 @@ export class DuckDbPositions {
   }
 
   async prepare(): Promise<void> {
-    await this.#connection.run(createTable)
+    for (const statement of await this.missing()) await this.#connection.run(statement)
+  }
+
+  /** The statements that the control table needs. */
+  async missing(): Promise<string[]> {
+    const reader = await this.#connection.runAndReadAll(
+      `select 1 from information_schema.tables where table_schema = current_schema() and table_name = 'millrace_position'`,
+    )
+    return reader.currentRowCount > 0 ? [] : [createTable]
   }
 
   /**

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Batch, TableSchema } from '../../decode/columns.ts'
@@ -10,7 +12,7 @@ import { decide, positionKey } from '../position-swap.ts'
 import type { Applying } from '../position-swap.ts'
 import { DuckDbLock } from './duckdb-lock.ts'
 import { DuckDbPositions } from './duckdb-positions.ts'
-import { DuckDbSnapshots } from './duckdb-snapshots.ts'
+import { DuckDbSnapshots, proveWritable } from './duckdb-snapshots.ts'
 import { DuckDbTable } from './duckdb-table.ts'
 import { NotUtf8Error } from './duckdb-vectors.ts'
 
@@ -26,6 +28,7 @@ export interface DuckDbOptions {
   /** What DuckDB may take of the machine; bytes. */
   readonly memoryLimit: number
   readonly threads: number
+  readonly checkpointBytes: number
   readonly snapshotPath?: string
   readonly snapshotEveryMs: number
 }
@@ -64,6 +67,31 @@ export class DuckDbSink implements Sink {
       await this.#opened()
       // A first one at once: with what is there already.
       this.#snapshots?.changed()
+    })
+  }
+
+  plan(tables: readonly TableSchema[]): Promise<readonly string[]> {
+    return this.#alone(async () => {
+      this.#snapshots?.prove(this.#path)
+      const there = existsSync(this.#path)
+      if (!there) proveWritable(dirname(resolve(this.#path)), this.#path)
+      let instance: DuckDBInstance | undefined
+      try {
+        // An absent file is not made for it: its tables would be as absent.
+        instance = await DuckDBInstance.create(
+          there ? this.#path : ':memory:',
+          there ? { access_mode: 'READ_ONLY' } : {},
+        )
+        const connection = await instance.connect()
+        const statements = await new DuckDbPositions(connection, this.#group).missing()
+        for (const table of tables) statements.push(...(await DuckDbTable.plan(connection, table)))
+        connection.closeSync()
+        return statements
+      } catch (error) {
+        throw translated(error, this.#path)
+      } finally {
+        instance?.closeSync()
+      }
     })
   }
 
@@ -240,13 +268,12 @@ async function eachAlone(batches: readonly Batch[], write: (batch: Batch) => Pro
   return acks
 }
 
-function duckDbConfig({ memoryLimit, threads }: DuckDbOptions): Record<string, string> {
+function duckDbConfig({ memoryLimit, threads, checkpointBytes }: DuckDbOptions): Record<string, string> {
   return {
     memory_limit: `${memoryLimit}B`,
     threads: String(threads),
-    // Each checkpoint compresses the last row group of a table anew, so not after every 16 MiB, DuckDB's default. After a
-    // kill so much is read again, which takes a second or two.
-    checkpoint_threshold: '256MiB',
+    // Each checkpoint compresses the last row group of a table anew: DuckDB's default, after 16 MiB, is for other loads.
+    checkpoint_threshold: `${checkpointBytes}B`,
   }
 }
 

@@ -40,17 +40,7 @@ export class DuckDbSnapshots {
     if (resolve(path) === resolve(database)) {
       throw new SinkRefusedError(`snapshotPath ${path} is the database itself; name another file`)
     }
-    const folder = dirname(resolve(path))
-    try {
-      accessSync(folder, constants.W_OK)
-    } catch (cause) {
-      throw new SinkRefusedError(
-        `snapshotPath ${path}: its folder ${folder} cannot be written; make it, or mend the path`,
-        {
-          cause,
-        },
-      )
-    }
+    proveWritable(dirname(resolve(path)), `snapshotPath ${path}`)
   }
 
   /** Something was committed: there will be a snapshot with it. */
@@ -121,6 +111,15 @@ export class DuckDbSnapshots {
       connection.closeSync()
       removeDatabase(fresh)
     }
+  }
+}
+
+/** Throws SinkRefusedError when no file could be made in the folder; `what` would be there. */
+export function proveWritable(folder: string, what: string): void {
+  try {
+    accessSync(folder, constants.W_OK)
+  } catch (cause) {
+    throw new SinkRefusedError(`${what}: its folder ${folder} cannot be written; make it, or mend the path`, { cause })
   }
 }
 

@@ -30,8 +30,16 @@ export class DuckDbTable {
     this.#sources = sources
   }
 
-  /** Makes the table when absent and adds what it lacks, if that is allowed. Rejects with SinkRefusedError with every mismatch. */
+  /** Makes the table when absent and adds what it lacks, if that is allowed. Rejects like `plan`. */
   static async open(connection: DuckDBConnection, schema: TableSchema): Promise<DuckDbTable> {
+    for (const statement of await DuckDbTable.plan(connection, schema)) await connection.run(statement)
+    const table = new DuckDbTable(schema.name, sourcesOf(await readColumns(connection, schema.name), schema))
+    await table.#proveAppendable(connection)
+    return table
+  }
+
+  /** The statements that the table needs for the schema. Rejects with SinkRefusedError with every mismatch. */
+  static async plan(connection: DuckDBConnection, schema: TableSchema): Promise<string[]> {
     const { create, evolve, mode } = schema.rules
     if (mode === 'upsert') {
       const cure = 'set table.mode: append and take the latest rows in a view, or write to postgres'
@@ -51,10 +59,7 @@ export class DuckDbTable {
         `table ${schema.name}: ${mismatches.join('; ')}; change the table or the route's columns`,
       )
     }
-    for (const statement of changes(schema, present.length > 0, missing)) await connection.run(statement)
-    const table = new DuckDbTable(schema.name, sourcesOf(await readColumns(connection, schema.name), schema))
-    await table.#proveAppendable(connection)
-    return table
+    return changes(schema, present.length > 0, missing)
   }
 
   /** The appender takes tables only, and knows nothing of computed columns: better said now than on each write. */

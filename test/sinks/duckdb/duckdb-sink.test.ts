@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { appendRules } from '../../../src/decode/columns.ts'
 import type { Column, ColumnType } from '../../../src/decode/columns.ts'
-import { SinkRefusedError } from '../../../src/errors.ts'
+import { messageChain, SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
 import { catalogSink, createSink } from '../../support/catalog-sink.ts'
 import { contractBatch, contractTable, fixed, list, valuesBatch, variable } from '../../support/sink-batches.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
 import type { ThreadTask } from '../../support/sink-thread.ts'
 import type { WriterSaid } from '../../support/sink-writer.ts'
 import { startWriter } from '../../support/start-writer.ts'
@@ -276,6 +278,33 @@ describe('DuckDbSink', () => {
     await sink.close()
   })
 
+  test('a plan names the statements that opening would run, and makes no file and no table', async () => {
+    const path = newPath()
+    const planned = async () => {
+      const sink = await createSink({ type: 'duckdb', path }, 'g')
+      const statements = await sink.plan!([contractTable])
+      await sink.close()
+      return statements
+    }
+    const made = [/^create table millrace_position/, /^create table "contract" \("from_partition" INTEGER/]
+    const matches = (statements: readonly string[], patterns: readonly RegExp[]) => {
+      assert.equal(statements.length, patterns.length, statements.join('; '))
+      patterns.forEach((pattern, index) => assert.match(statements[index]!, pattern))
+    }
+    matches(await planned(), made)
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name.startsWith(basename(path))),
+      [],
+    )
+    const { sink } = await claimedSink(path)
+    await sink.evolve({ ...contractTable, columns: contractTable.columns.slice(0, 2) })
+    await sink.close()
+    matches(await planned(), [/^alter table "contract" add column "word" VARCHAR$/])
+    matches(await planned(), [/^alter table/])
+    await runDuckDb(path, 'alter table contract add column word integer')
+    await assert.rejects(planned(), /word is INTEGER and VARCHAR is needed/)
+  })
+
   test('upserts are refused, with what to do instead', async () => {
     const { sink } = await claimedSink(newPath())
     const rules = { ...appendRules, mode: 'upsert' as const, keys: ['word'] }
@@ -319,20 +348,36 @@ describe('DuckDbSink', () => {
     return position
   }
 
-  test('kill -9 in the middle of writing leaves rows and position together, and the file to the next opener', async () => {
+  /** Before each kill a writer is left to write for a while; there is no telling where it is then. */
+  const kills = Number(process.env['MILLRACE_TEST_KILLS'] ?? 15)
+  test(`kill -9 in the middle of writing, ${kills} times, leaves rows and position together, and the file to the next opener`, async () => {
     const path = newPath()
+    const below = seededRandom(Number(process.env['MILLRACE_TEST_SEED'] ?? 7))
     let acknowledged = 0
-    // Small batches, and ones that are more than a row group each: those go to the file before the commit.
-    for (const rows of [3, 20_000, 7, 150_000, 3]) {
-      const writer = startWriter({ maker: catalogSink('duckdb', { path }), rows })
-      for (let told = 0; told < 5; told++) {
+    for (let kill = 0; kill < kills; kill++) {
+      // Small batches, and ones that are more than a row group, which go to the file before the commit; with a checkpoint
+      // at nearly every commit, or none.
+      const rows = [3, 500, 20_000, 130_000][kill % 4]!
+      const checkpointBytes = kill % 3 === 0 ? 2 ** 30 : 2 ** 14
+      const writer = startWriter({ maker: catalogSink('duckdb', { path, checkpointBytes }), rows })
+      const writes = 1 + below(3)
+      let startedAt = 0
+      for (let told = 0; told < writes; told++) {
+        startedAt = performance.now()
         const [said] = (await once(writer, 'message')) as [WriterSaid]
         assert.ok(!('error' in said), JSON.stringify(said))
         acknowledged = said.next
       }
-      const lateComer = await createSink({ type: 'duckdb', path }, 'g')
-      await assert.rejects(lateComer.open(), new RegExp(`open in process ${writer.pid} already`))
-      await lateComer.close()
+      if (kill === 0) {
+        const lateComer = await createSink({ type: 'duckdb', path }, 'g')
+        await assert.rejects(lateComer.open(), new RegExp(`open in process ${writer.pid} already`))
+        await assert.rejects(lateComer.plan!([contractTable]), (error: Error) =>
+          /lock on file/.test(messageChain(error)),
+        )
+        await lateComer.close()
+      }
+      // Somewhere in the next write, or in one after it.
+      await pause((below(100) / 100) * Math.min(1000, performance.now() - startedAt))
       const exit = once(writer, 'exit')
       writer.kill('SIGKILL')
       await exit

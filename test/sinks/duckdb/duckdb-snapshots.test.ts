@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { SinkRefusedError } from '../../../src/errors.ts'
 import { queryDuckDb } from '../../../src/sinks/duckdb/duckdb-query.ts'
-import { sinkCatalog } from '../../../src/sinks/sink-catalog.ts'
 import { catalogSink, createSink } from '../../support/catalog-sink.ts'
 import { contractBatch, contractTable } from '../../support/sink-batches.ts'
 import { startWriter } from '../../support/start-writer.ts'
@@ -92,8 +91,7 @@ describe('DuckDbSnapshots', () => {
     mkdirSync(join(snapshotPath, 'within'), { recursive: true })
     let warn: (message: string) => void
     const warned = new Promise<string>((resolve) => (warn = resolve))
-    const options = { path, snapshotPath, snapshotEveryMs: 1, memoryLimit: 512 * 2 ** 20, threads: 1 }
-    const sink = await sinkCatalog['duckdb']!.create(options, { group: 'g', warn: warn! })
+    const sink = await createSink({ type: 'duckdb', path, snapshotPath, snapshotEveryMs: 1 }, 'g', warn!)
     await sink.open()
     await sink.evolve(contractTable)
     const [claimed] = await sink.claim([{ route: 'r', topic: 't', partition: 0, topicId: undefined }])
