@@ -8,7 +8,8 @@ import { connectionSettings } from '../kafka/client-settings.ts'
 import { TopicDirectory } from '../kafka/topic-directory.ts'
 import { isPattern, routeOfTopic } from '../routing.ts'
 import { exitCodes } from '../shutdown.ts'
-import { sinkCatalog, sinkOptions } from '../sinks/sink-catalog.ts'
+import { sinkOptions } from '../sinks/sink-catalog.ts'
+import { withSink } from './with-sink.ts'
 
 const connectTimeoutMs = 10_000
 
@@ -79,19 +80,15 @@ async function checkSinks(
   print: (line: string) => void,
 ): Promise<Problem[]> {
   return collect(
-    Object.entries(config.sinks).map(([name, { type, ...options }]) => ({
+    Object.keys(config.sinks).map((name) => ({
       path: `sinks.${name}`,
-      act: async () => {
-        const sink = await sinkCatalog[type]!.create(options, { group: config.kafka.group })
-        try {
-          if (sink.plan === undefined) return await sink.open()
+      act: () =>
+        withSink(config, name, async (sink) => {
+          if (sink.plan === undefined) return sink.open()
           const statements = await sink.plan(tables.filter((each) => each.sink === name).map(({ table }) => table))
           if (statements.length > 0) print(`sinks.${name}: run would execute`)
           for (const statement of statements) print(`${statement};`)
-        } finally {
-          await sink.close()
-        }
-      },
+        }),
     })),
   )
 }

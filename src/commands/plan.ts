@@ -1,7 +1,9 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config, RouteConfig } from '../config/schema.ts'
+import type { TableSchema } from '../decode/columns.ts'
 import { createDecoder } from '../decode/create-decoder.ts'
 import type { BadRecord, Decoded, Decoder } from '../decode/decoder.ts'
+import { messageChain } from '../errors.ts'
 import { connectionSettings, consumerSettings } from '../kafka/client-settings.ts'
 import { readNewest } from '../kafka/newest-records.ts'
 import type { NewestRecords } from '../kafka/newest-records.ts'
@@ -11,6 +13,7 @@ import { namedAndMatched, routeOfTopic } from '../routing.ts'
 import { exitCodes } from '../shutdown.ts'
 import { sinkOptions } from '../sinks/sink-catalog.ts'
 import { bytesText, cellText, printable, tableLines } from './cell-text.ts'
+import { withSink } from './with-sink.ts'
 
 export interface PlanOptions {
   /** How many records of each route. */
@@ -45,6 +48,7 @@ export async function plan(configFile: string, options: PlanOptions, print: (lin
       const read = await readNewest(settings, partitions, options.records, readTimeoutMs)
       const decoded = read.records.map((records) => decodeRecords(decoder, records))
       for (const line of routeLines(route, decoder, decoded, options.width)) print(line)
+      for (const line of await statementLines(config, route.sink, decoder.table)) print(line)
       if (!read.complete) print(`note: not all of them came within ${readTimeoutMs / 1000} s`)
       bad += sum(decoded, ({ decoded }) => decoded.bad.length)
     }
@@ -110,6 +114,17 @@ function routeLines(
       `${topic}/${partition}@${decoded.offsets[row]}`,
       ...columns.map(({ type }, column) => cellText(type, decoded.columns[column]!, row)),
     ])
+  }
+}
+
+/** What `run` would change in the sink; nothing where it cannot tell. Records can be looked at while the sink is away. */
+async function statementLines(config: Config, sink: string, table: TableSchema): Promise<string[]> {
+  try {
+    const statements = await withSink(config, sink, async (each) => each.plan?.([table]))
+    if (statements === undefined || statements.length === 0) return []
+    return [`sinks.${sink}: run would execute`, ...statements.map((statement) => `${statement};`), '']
+  } catch (error) {
+    return [`sinks.${sink}: cannot be asked for its table: ${printable(messageChain(error))}`, '']
   }
 }
 

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { runCli } from '../support/daemon.ts'
 import { sharedKafkaBroker, uniqueName } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
+import { startPostgres } from '../support/postgres-server.ts'
 import { readingMessage, readingProto, withProducer, writeReadings } from '../support/readings.ts'
 
 const partitions = 4
@@ -46,7 +47,7 @@ after(async () => {
   await broker.stop()
 })
 
-async function plan(args: readonly string[], change: object = {}) {
+async function plan(args: readonly string[], change: object = {}, sink?: object) {
   const group = uniqueName('plan')
   const file = join(folder, `${group}.json`)
   const route = {
@@ -55,7 +56,7 @@ async function plan(args: readonly string[], change: object = {}) {
     sink: 'nowhere',
     ...change,
   }
-  const sinks = { nowhere: { type: 'duckdb', path: join(folder, `${group}.duckdb`) } }
+  const sinks = { nowhere: sink ?? { type: 'duckdb', path: join(folder, `${group}.duckdb`) } }
   writeFileSync(file, JSON.stringify({ kafka: { brokers: broker.bootstrap, group }, routes: [route], sinks }))
   return { group, ...(await runCli(['plan', '--config', file, ...args])) }
 }
@@ -104,6 +105,27 @@ describe('millrace plan', () => {
     const { stdout } = await plan(['--records', '4'], { topics: [texts], ...textDecode })
     assert.match(stdout, /\\u\{1b\}\[2J/)
     assert.ok(!stdout.includes('\u001b'), stdout)
+  })
+
+  test('shows the statements that the sink would run, and runs none', async () => {
+    const postgres = await startPostgres()
+    try {
+      const { stdout, code } = await plan(['--records', '1'], {}, { type: 'postgres', url: postgres.url })
+      assert.match(stdout, /sinks\.nowhere: run would execute[\s\S]*create table [^;]*"sequence" numeric[^;]*;/i)
+      assert.equal(code, 0)
+      const tables = await postgres.query(`select 1 from information_schema.tables where table_schema = 'public'`)
+      assert.deepEqual(tables, [])
+    } finally {
+      await postgres.stop()
+    }
+  })
+
+  test('shows rows while the sink is away', async () => {
+    const away = { type: 'postgres', url: 'postgres://nobody@127.0.0.1:1/nowhere' }
+    const { stdout, code } = await plan(['--records', '1'], {}, away)
+    assert.match(stdout, /1 rows, 0 bad/)
+    assert.match(stdout, /sinks\.nowhere: cannot be asked for its table: .*ECONNREFUSED/)
+    assert.equal(code, 0)
   })
 
   test('finds no fault with an empty topic', async () => {
