@@ -59,9 +59,9 @@ const loadRecordsMax = 5000
 /** Written before the target starts, and read without faults. */
 const baselineShare = 0.1
 const baselineWithinMs = 120_000
-const drainedWithinMs = 180_000
+const drainedWithinMs = 900_000
 /** A target that moves nothing for so long has come to its end, wherever that is. */
-const stillForMs = 60_000
+const stillForMs = 90_000
 /** What members tell of themselves ends with their lives, so it is asked for often. */
 const lookEveryMs = 400
 

@@ -8,10 +8,13 @@ import { runChaos } from './chaos-run.ts'
 import { faultKinds } from './fault-kinds.ts'
 import { MillraceTarget } from './millrace-target.ts'
 import { passed, printTable, summarize } from './report.ts'
+import { connectRival, pythonRival, RivalTarget } from './rival-target.ts'
 import type { Setting, Target } from './target.ts'
 
 const targets: Readonly<Record<string, (setting: Setting) => Target>> = {
   millrace: (setting) => new MillraceTarget(setting),
+  connect: (setting) => new RivalTarget(connectRival, setting),
+  python: (setting) => new RivalTarget(pythonRival, setting),
 }
 
 const { values } = parseArgs({

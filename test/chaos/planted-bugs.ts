@@ -61,8 +61,8 @@ export const bugs: readonly PlantedBug[] = [
   bug(
     'worker-death-taken-for-success',
     dispatcher,
-    "                this.#lose(lane, part, 'worker', failure);",
-    '                lane.settle(part.next, { rows: part.records, deduplicated: 0, deadLettered: 0, skipped: 0 });',
+    "            this.#lose(lane, part, 'worker', failure);",
+    '            lane.settle(part.next, { rows: part.records, deduplicated: 0, deadLettered: 0, skipped: 0 });',
   ),
   bug('head-not-trimmed', swap, 'batch.offsets[from] < next)', 'batch.offsets[from] < -1)'),
   bug('gap-accepted', swap, 'if (next !== null && next < batch.base)', 'if (next !== null && next < -1)'),
