@@ -153,6 +153,7 @@ async function run(options: ChaosOptions, folder: string, closers: (() => Promis
   await generator.stop()
   const stuck = await drained(sampler, ends, drainedWithinMs)
   say(`${generator.written} records written, ${stuck.length} partitions not at their end; checking`)
+  if (stuck.length > 0) say(await target.status())
   await target.look()
   const output = target.output()
   for (const member of target.running()) await target.stop(member)

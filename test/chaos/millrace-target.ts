@@ -99,6 +99,18 @@ export class MillraceTarget implements Target {
     }
   }
 
+  async status(): Promise<string> {
+    const told = [...this.#adminUrls].map(async ([member, url]) => {
+      const at = new URL('/api/status', url)
+      const text = await fetch(at, { signal: AbortSignal.timeout(5000) }).then(
+        (reply) => reply.text(),
+        (error: Error) => String(error),
+      )
+      return `member ${member}: ${text}`
+    })
+    return (await Promise.all(told)).join('\n')
+  }
+
   output(): string {
     return [...this.#members].map(([member, { lines }]) => `member ${member}:\n${lines.join('\n')}`).join('\n')
   }

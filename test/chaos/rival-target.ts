@@ -74,6 +74,10 @@ export class RivalTarget implements Target {
     // It has nothing to ask.
   }
 
+  async status(): Promise<string> {
+    return ''
+  }
+
   told(): Told {
     return {
       fencesFired: undefined,

@@ -30,7 +30,7 @@ export async function inflict(
     const kind = round.pop()!
     const fromMs = performance.now()
     let error: string | undefined
-    await kind.act(arena).catch((cause: Error) => (error = cause.message))
+    await kind.act(arena).catch((cause: Error) => (error = cause.message.split('\n', 1)[0]!))
     const toMs = performance.now()
     // The seed decides, not the clock: else the same seed would give another schedule.
     const mercy = random.next() < 0.6

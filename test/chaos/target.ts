@@ -53,6 +53,8 @@ export interface Target {
   /** Asks the members for what `told` tells; called now and then. */
   look(): Promise<void>
   told(): Told
+  /** What members say of themselves now, for a run that does not come to its end. */
+  status(): Promise<string>
   /** The last of what members printed, for a report of a failed run. */
   output(): string
 }
