@@ -102,6 +102,40 @@ export class DaemonUnreachableError extends MillraceError {
   readonly retryable = true
 }
 
+/** Most of a route's records are bad: a deployment error, so that its loads wait instead of becoming dead letters. */
+export class DeadLetterFloodError extends MillraceError {
+  override readonly name = 'DeadLetterFloodError'
+  readonly code = 'DEAD_LETTER_FLOOD'
+  readonly retryable = false
+}
+
+/** A dead letter too large for its topic cannot be kept in a file for now. */
+export class DeadLetterStoreError extends MillraceError {
+  override readonly name = 'DeadLetterStoreError'
+  readonly code = 'DEAD_LETTER_STORE'
+  readonly retryable = true
+}
+
+/** A place in Kafka. */
+export interface RecordPlace {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** The dead-letter topic does not take records of this size, and there is no other place for them. The others are stored. */
+export class DeadLetterTooLargeError extends MillraceError {
+  override readonly name = 'DeadLetterTooLargeError'
+  readonly code = 'DEAD_LETTER_TOO_LARGE'
+  readonly retryable = false
+  readonly places: readonly RecordPlace[]
+
+  constructor(message: string, places: readonly RecordPlace[]) {
+    super(message)
+    this.places = places
+  }
+}
+
 /** The chain of causes in one line, outermost first: `insert 0-100: connection reset`. */
 export function messageChain(error: unknown): string {
   const parts: string[] = []

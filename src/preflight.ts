@@ -9,6 +9,7 @@ import type { RouteSchemas } from './route-schemas.ts'
 import { namedAndMatched, routeOfTopic } from './routing.ts'
 import { sinkCatalog } from './sinks/sink-catalog.ts'
 import type { SinkKind } from './sinks/sink.ts'
+import { FloodGuard } from './workers/flood-guard.ts'
 import { WorkerPool } from './workers/worker-pool.ts'
 import type { PoolSize } from './workers/worker-pool.ts'
 
@@ -32,14 +33,14 @@ export async function connectDeadLetters(
   timeoutMs: number,
 ): Promise<DeadLetterTopic | undefined> {
   if (config.deadLetters === undefined) return undefined
-  const { topic } = config.deadLetters
+  const { topic, overflowPath } = config.deadLetters
   try {
     await topics.describe([topic])
   } catch (cause) {
     const message = `the dead-letter topic cannot be used, create it first: ${messageChain(cause)}`
     throw new ConfigError('configuration', [{ path: 'deadLetters.topic', message }])
   }
-  const deadLetters = new DeadLetterTopic(topic, config.kafka.group, producerSettings(config.kafka))
+  const deadLetters = new DeadLetterTopic(topic, config.kafka.group, producerSettings(config.kafka), overflowPath)
   await deadLetters.connect(timeoutMs)
   return deadLetters
 }
@@ -68,6 +69,7 @@ export function createPools(
   onDeath: (sink: string, error: Error) => void,
   onNotice: (sink: string, notice: string) => void,
 ): Map<string, WorkerPool> {
+  const kept = deadLetters && { store: deadLetters, guard: new FloodGuard(config.deadLetters?.maxRate ?? 1) }
   const pools = [...sizes].map(([name, size]): [string, WorkerPool] => {
     const { type, ...options } = config.sinks[name]!
     const own = config.routes.filter(({ sink }) => sink === name)
@@ -76,7 +78,7 @@ export function createPools(
     const limits = { ...size.limits, maxBytes: Math.min(size.limits.maxBytes, memory.loadBytesMax) }
     const died = (error: Error) => onDeath(name, error)
     const told = (notice: string) => onNotice(name, notice)
-    return [name, new WorkerPool(setup, { ...size, limits }, deadLetters, died, told)]
+    return [name, new WorkerPool(setup, { ...size, limits }, kept, died, told)]
   })
   return new Map(pools)
 }

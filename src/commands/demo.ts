@@ -197,7 +197,7 @@ function demoConfig(brokers: string, file: string): Config {
       },
     ],
     sinks: { file: { type: 'duckdb', path: file } },
-    deadLetters: { topic: deadLetterTopic },
+    deadLetters: { topic: deadLetterTopic, maxRate: 1 },
     admin: { port: 0 },
   })
   return parseConfig(text, 'the demo', { format: 'json', env: {}, sinkOptions })

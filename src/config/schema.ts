@@ -20,7 +20,13 @@ export interface Config {
   readonly routes: readonly RouteConfig[]
   readonly sinks: Readonly<Record<string, SinkConfig>>
   /** Absent: there are none, and a record that cannot be written stops its partition. */
-  readonly deadLetters?: { readonly topic: string }
+  readonly deadLetters?: {
+    readonly topic: string
+    /** The share of a route's records that may be dead letters; with 1 any. */
+    readonly maxRate: number
+    /** A folder, absolute. Absent: what is too large for the topic stops its partition. */
+    readonly overflowPath?: string
+  }
   readonly workers: 'auto' | number
   /** A load's bounds; without them, those of its sink's kind. */
   readonly batch: { readonly maxBytes?: number; readonly maxRecords?: number; readonly lingerMs: number }
@@ -189,6 +195,19 @@ export const configSchema: Section = {
       format: 'text',
       default: undefined,
       check: topicNameFault,
+    },
+    maxRate: {
+      doc: "The share of a route's records that may become dead letters, over a minute and from 100 of them on. Beyond it a schema or a producer is wrong and not the data: nothing more is dead-lettered, the route waits and is tried again. 1 lets any share pass.",
+      format: 'number',
+      min: 0,
+      max: 1,
+      default: 0.5,
+    },
+    overflowPath: {
+      doc: 'A folder for records that are too large for the topic: each is kept there as a file, and the topic gets a reference to it. Without it such a record stops its partition.',
+      format: 'text',
+      default: undefined,
+      relativeToFile: true,
     },
   },
   workers: {

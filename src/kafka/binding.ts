@@ -25,6 +25,7 @@ export const errorCodes = {
   autoOffsetReset: -140,
   logTruncation: -139,
   offsetOutOfRange: 1,
+  messageTooLarge: 10,
   unknownTopicOrPartition: 3,
   topicAuthorizationFailed: 29,
 } as const

@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import kafka from '@confluentinc/kafka-javascript'
 import type { MessageHeader, Producer } from '@confluentinc/kafka-javascript'
-import { KafkaUnavailableError } from '../errors.ts'
+import { DeadLetterTooLargeError, KafkaUnavailableError } from '../errors.ts'
 import { failPoint, failPointsArmed } from '../fail-points.ts'
 import { errorCodes, kafkaErrorCode } from './binding.ts'
 import { connectClient, disconnectClient } from './client-connection.ts'
-import { decodeHeaders } from './slab.ts'
+import { OverflowFolder } from './overflow-folder.ts'
+import type { ClaimCheck } from './overflow-folder.ts'
+import { decodeHeaders, encodeHeaders } from './slab.ts'
 import type { Header } from './slab.ts'
 
 /** A record that can never be written, byte for byte, and why. */
@@ -29,15 +31,25 @@ export interface DeadLetter {
 
 /** Where dead letters are kept. Stored means acknowledged: only then may a position pass the record. */
 export interface DeadLetterStore {
-  /** Rejects with KafkaUnavailableError when one of them was not acknowledged in time; then each may or may not be there. */
+  /**
+   * Rejects with KafkaUnavailableError when one of them was not acknowledged in time; then each may or may not be there. With
+   * DeadLetterTooLargeError when some fit nowhere; then all the others are stored.
+   */
   store(letters: readonly DeadLetter[]): Promise<void>
 }
 
 /** One call of `store`, handed to librdkafka with each of its records and back with each delivery report. */
 interface Delivery {
   remaining: number
+  readonly tooLarge: DeadLetter[]
   resolve: () => void
   reject: (error: Error) => void
+}
+
+/** What comes back with a delivery report. */
+interface Opaque {
+  readonly delivery: Delivery
+  readonly letter: DeadLetter
 }
 
 /** Writes dead letters to a topic with an idempotent producer that waits for all in-sync replicas. */
@@ -46,13 +58,18 @@ export class DeadLetterTopic implements DeadLetterStore {
   readonly #topic: string
   readonly #group: string
 
-  constructor(topic: string, group: string, settings: Readonly<Record<string, unknown>>) {
+  readonly #overflow: OverflowFolder | undefined
+
+  /** `overflowPath`: the folder for what is too large for the topic. */
+  constructor(topic: string, group: string, settings: Readonly<Record<string, unknown>>, overflowPath?: string) {
     this.#topic = topic
     this.#group = group
+    this.#overflow = overflowPath === undefined ? undefined : new OverflowFolder(overflowPath)
     this.#producer = new kafka.Producer(settings, undefined)
     this.#producer.on('delivery-report', (error, { opaque }) => {
-      const delivery = opaque as Delivery
-      if (error)
+      const { delivery, letter } = opaque as Opaque
+      if (kafkaErrorCode(error) === errorCodes.messageTooLarge) refuseAsTooLarge(delivery, letter)
+      else if (error)
         delivery.reject(new KafkaUnavailableError(`dead-letter topic ${topic}: not acknowledged`, { cause: error }))
       else if (--delivery.remaining === 0) delivery.resolve()
     })
@@ -67,14 +84,15 @@ export class DeadLetterTopic implements DeadLetterStore {
   }
 
   async store(letters: readonly DeadLetter[]): Promise<void> {
-    if (letters.length === 0) return
-    const delivery: Delivery = { remaining: letters.length, resolve: () => undefined, reject: () => undefined }
-    const delivered = new Promise<void>((resolve, reject) => Object.assign(delivery, { resolve, reject }))
-    // Rejected while records are still being produced below, it would else count as unhandled.
-    delivered.catch(() => undefined)
-    for (const letter of letters) await this.#produce(letter, delivery)
-    if (failPointsArmed) await failPoint('in-dead-letter-write')
-    await delivered
+    const refused = await this.#send(letters)
+    const tooLarge: DeadLetter[] = []
+    // One by one: brokers refuse a batch of small records as a whole when it is too large together.
+    for (const letter of refused) tooLarge.push(...(await this.#send([letter])))
+    if (this.#overflow === undefined && tooLarge.length > 0) {
+      const cure = `raise its max.message.bytes, or set deadLetters.overflowPath to a folder for such records`
+      throw new DeadLetterTooLargeError(`too large for the dead-letter topic ${this.#topic}: ${cure}`, tooLarge)
+    }
+    for (const letter of tooLarge) await this.#check(letter, await this.#overflow!.keep(letter))
   }
 
   /** Waits for what was produced, within the deadline, then disconnects. */
@@ -82,19 +100,51 @@ export class DeadLetterTopic implements DeadLetterStore {
     await disconnectClient(this.#producer, timeoutMs)
   }
 
+  /** The letter without what makes it large, and where that is kept. */
+  async #check(letter: DeadLetter, { file, bytes, sha256 }: ClaimCheck): Promise<void> {
+    const pointer = [
+      header('millrace.overflow.file', file),
+      header('millrace.overflow.bytes', String(bytes)),
+      header('millrace.overflow.sha256', sha256),
+    ]
+    const [refused] = await this.#send([{ ...letter, key: null, value: null, headers: encodeHeaders(pointer) }])
+    if (refused)
+      throw new KafkaUnavailableError(`dead-letter topic ${this.#topic} takes not even a reference to ${file}`)
+  }
+
+  /** Resolves when each is acknowledged or refused for its size; with those that were. */
+  async #send(letters: readonly DeadLetter[]): Promise<readonly DeadLetter[]> {
+    if (letters.length === 0) return []
+    const delivery: Delivery = {
+      remaining: letters.length,
+      tooLarge: [],
+      resolve: () => undefined,
+      reject: () => undefined,
+    }
+    const delivered = new Promise<void>((resolve, reject) => Object.assign(delivery, { resolve, reject }))
+    // Rejected while records are still being produced below, it would else count as unhandled.
+    delivered.catch(() => undefined)
+    for (const letter of letters) await this.#produce(letter, delivery)
+    if (failPointsArmed) await failPoint('in-dead-letter-write')
+    await delivered
+    return delivery.tooLarge
+  }
+
   async #produce(letter: DeadLetter, delivery: Delivery): Promise<void> {
     const headers = deadLetterHeaders(letter, this.#group).map(({ name, value }): MessageHeader => ({
       [name]: value === null ? nullHeader : asBuffer(value),
     }))
+    const opaque: Opaque = { delivery, letter }
     const key = letter.key === null ? null : asBuffer(letter.key)
     const value = letter.value === null ? null : asBuffer(letter.value)
     // Zero makes librdkafka take the present time.
     const timestamp = Math.max(0, letter.timestamp)
     for (;;) {
       try {
-        this.#producer.produce(this.#topic, null, value, key, timestamp, delivery, headers)
+        this.#producer.produce(this.#topic, null, value, key, timestamp, opaque, headers)
         return
       } catch (cause) {
+        if (kafkaErrorCode(cause) === errorCodes.messageTooLarge) return refuseAsTooLarge(delivery, letter)
         if (kafkaErrorCode(cause) !== errorCodes.queueFull) {
           const place = `${letter.topic}/${letter.partition} offset ${letter.offset}`
           throw new KafkaUnavailableError(`dead-letter topic ${this.#topic}: ${place} cannot be produced`, { cause })
@@ -104,6 +154,11 @@ export class DeadLetterTopic implements DeadLetterStore {
       }
     }
   }
+}
+
+function refuseAsTooLarge(delivery: Delivery, letter: DeadLetter): void {
+  delivery.tooLarge.push(letter)
+  if (--delivery.remaining === 0) delivery.resolve()
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Batch } from '../decode/columns.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { describeError, PoisonRecordError } from '../errors.ts'
 import { failAtRecord, failPoint, failPointsArmed, recordIsMarked } from '../fail-points.ts'
+import type { RecordPlace } from '../errors.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
 import { SlabView } from '../kafka/slab.ts'
 import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
@@ -16,8 +17,8 @@ export interface LoadTools {
   readonly origin: { readonly route: string; readonly sink: string }
   /** Tells the main thread what is done from now on. */
   step(step: LoadStep): void
-  /** Stores dead letters through the main thread. Never rejects. */
-  store(letters: readonly DeadLetter[]): Promise<WorkerReply>
+  /** Stores dead letters through the main thread; they are of so many `records`. Never rejects. */
+  store(letters: readonly DeadLetter[], records: number): Promise<WorkerReply>
 }
 
 /** A write that takes longer is broken off and tried again: no store of ours needs that long for one load. */
@@ -176,21 +177,33 @@ async function deadLetterAll(all: readonly Letters[], tools: LoadTools): Promise
   const some = all.filter(({ letters }) => letters.length > 0)
   if (some.length === 0) return
   tools.step('dead-lettering')
-  const reply = await tools.store(some.flatMap(({ letters }) => letters))
+  const views = all.flatMap(({ progress }) => progress.views)
+  const records = views.reduce((sum, { count }) => sum + count, 0)
+  const reply = await tools.store(
+    some.flatMap(({ letters }) => letters),
+    records,
+  )
   for (const { progress, letters } of some) {
     if (reply.result === 'stored') {
       progress.stored.push(...letters.map(({ offset }) => offset))
     } else if (reply.result === 'failed') {
       const { part, stored } = progress
       progress.outcome = { kind: 'retry', error: reply.error, slabs: part.slabs, deadLettered: stored }
+    } else if (reply.result === 'refused') {
+      stopBefore(progress, letters, 'set deadLetters.topic to keep such records and go on')
     } else {
-      stopBefore(progress, letters)
+      const tooLarge = letters.filter((letter) => reply.places.some((place) => isAt(letter, place)))
+      progress.stored.push(...letters.filter((letter) => !tooLarge.includes(letter)).map(({ offset }) => offset))
+      if (tooLarge.length > 0) stopBefore(progress, tooLarge, reply.error.message)
     }
   }
 }
 
+const isAt = (letter: DeadLetter, { topic, partition, offset }: RecordPlace): boolean =>
+  letter.offset === offset && letter.partition === partition && letter.topic === topic
+
 /** Cuts the batch before the first record that has nowhere to go. */
-function stopBefore(progress: Progress, letters: readonly DeadLetter[]): void {
+function stopBefore(progress: Progress, letters: readonly DeadLetter[], cure: string): void {
   const first = letters.reduce((least, letter) => (letter.offset < least.offset ? letter : least))
   const { batch, views, part } = progress
   let rowCount = 0
@@ -208,9 +221,10 @@ function stopBefore(progress: Progress, letters: readonly DeadLetter[]): void {
     ...(batch.deletes === undefined ? {} : { deletes: deletesBefore(batch.deletes, first.offset) }),
   }
   progress.skipped = Math.min(progress.skipped, tombstones)
-  progress.deadLetters = part.deadLettered.filter((offset) => offset < first.offset).length
+  const kept = [...part.deadLettered, ...progress.stored]
+  progress.deadLetters = kept.filter((offset) => offset < first.offset).length
   progress.stop = new PoisonRecordError(
-    `${first.topic}/${first.partition} offset ${first.offset}: ${first.reason}; set deadLetters.topic to keep such records and go on`,
+    `${first.topic}/${first.partition} offset ${first.offset}: ${first.reason}; ${cure}`,
   )
 }
 

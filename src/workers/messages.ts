@@ -1,7 +1,7 @@
 import type { RouteConfig } from '../config/schema.ts'
 import type { SchemaSnapshot } from '../decode/schema-files.ts'
 import type { DeadLetter } from '../kafka/dead-letters.ts'
-import type { ErrorDescription } from '../errors.ts'
+import type { ErrorDescription, RecordPlace } from '../errors.ts'
 import type { SinkPartition } from '../sinks/sink.ts'
 
 /** What every worker of a pool is started with. Plain data: it is cloned into each thread. */
@@ -86,11 +86,23 @@ export interface WorkerNotice {
 }
 
 /** What a worker asks of the main thread over its own port, and the answers; matched by `id`. */
-export type WorkerRequest = { readonly id: number; readonly letters: readonly DeadLetter[] }
+export interface WorkerRequest {
+  readonly id: number
+  readonly letters: readonly DeadLetter[]
+  /** Of the load's parts that the letters are of. */
+  readonly records: number
+}
 export type WorkerReply =
   | { readonly id: number; readonly result: 'stored' }
   /** No dead-letter topic is configured: nowhere to keep them. */
   | { readonly id: number; readonly result: 'refused' }
+  /** Those at these places fit nowhere; the others are stored. */
+  | {
+      readonly id: number
+      readonly result: 'too large'
+      readonly places: readonly RecordPlace[]
+      readonly error: ErrorDescription
+    }
   | { readonly id: number; readonly result: 'failed'; readonly error: ErrorDescription }
 
 /**

@@ -3,11 +3,12 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { describeError, MillraceError, WorkerDiedError, WorkerError } from '../errors.ts'
+import { DeadLetterTooLargeError, describeError, MillraceError, WorkerDiedError, WorkerError } from '../errors.ts'
 import type { SchemaSnapshot } from '../decode/schema-files.ts'
 import type { DeadLetterStore } from '../kafka/dead-letters.ts'
 import type { LoadLimits } from '../lanes/scheduler.ts'
 import type { Claimed, SinkPartition } from '../sinks/sink.ts'
+import type { FloodGuard } from './flood-guard.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
 import type {
   LoadResult,
@@ -28,6 +29,12 @@ class WorkersStartingError extends MillraceError {
   override readonly name = 'WorkersStartingError'
   readonly code = 'WORKERS_STARTING'
   readonly retryable = true
+}
+
+/** Where dead letters go, and what keeps a flood of them out. */
+export interface KeptLetters {
+  readonly store: DeadLetterStore
+  readonly guard: FloodGuard
 }
 
 export interface PoolSize {
@@ -66,7 +73,7 @@ export class WorkerPool {
   readonly #pool: Piscina
   /** Cloned into each thread that is started. */
   readonly #setup: { routes: WorkerSetup['routes'] } & Omit<WorkerSetup, 'routes'>
-  readonly #deadLetters: DeadLetterStore | undefined
+  readonly #kept: KeptLetters | undefined
   readonly #onDeath: (error: Error) => void
   readonly #ports = new Set<MessagePort>()
   readonly #onNotice: (notice: string) => void
@@ -77,7 +84,7 @@ export class WorkerPool {
   constructor(
     setup: WorkerSetup,
     { threads, loadsAThread, limits }: PoolSize,
-    deadLetters: DeadLetterStore | undefined,
+    kept: KeptLetters | undefined,
     onDeath: (error: Error) => void,
     onNotice: (notice: string) => void,
   ) {
@@ -87,7 +94,7 @@ export class WorkerPool {
     this.#setup = { ...setup }
     this.loadsMax = threads * loadsAThread
     this.threadsShared = loadsAThread > 1
-    this.#deadLetters = deadLetters
+    this.#kept = kept
     this.#pool = new Piscina({
       // The worker's file has the extension of this one: .ts while only compiled in memory, .js in dist.
       filename: fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url)),
@@ -126,7 +133,9 @@ export class WorkerPool {
     const maxMs = stepMaxMs(transferList.reduce((sum, { byteLength }) => sum + byteLength, 0))
     const watch = watchProgress(progress, maxMs)
     try {
-      return (await this.#pool.run(task, { transferList, signal: watch.signal })) as LoadResult
+      const result = (await this.#pool.run(task, { transferList, signal: watch.signal })) as LoadResult
+      this.#settled(route, result)
+      return result
     } catch (cause) {
       const step = loadSteps[progress[0]!]!
       const error = watch.signal.aborted
@@ -203,14 +212,30 @@ export class WorkerPool {
     })
   }
 
-  async #store({ id, letters }: WorkerRequest): Promise<WorkerReply> {
-    if (this.#deadLetters === undefined) return { id, result: 'refused' }
+  #settled(route: string, { outcomes }: LoadResult): void {
+    for (const outcome of outcomes) {
+      if (outcome.kind !== 'durable' && outcome.kind !== 'stopped') continue
+      const { rows, deduplicated, deadLettered, skipped } = outcome.counts
+      const records = rows + deduplicated + deadLettered + skipped
+      this.#kept?.guard.settled(route, records, deadLettered, performance.now())
+    }
+  }
+
+  async #store({ id, letters, records }: WorkerRequest): Promise<WorkerReply> {
+    if (this.#kept === undefined) return { id, result: 'refused' }
+    const { store, guard } = this.#kept
+    const flood = guard.refusal(letters[0]!.route, records, letters.length, performance.now())
+    if (flood) return { id, result: 'failed', error: describeError(flood) }
     const partitions = new Set(letters.map(({ topic, partition }) => `${topic}/${partition}`))
     this.#storing.add(partitions)
     try {
-      await this.#deadLetters.store(letters)
+      await store.store(letters)
       return { id, result: 'stored' }
     } catch (error) {
+      if (error instanceof DeadLetterTooLargeError) {
+        const places = error.places.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+        return { id, result: 'too large', places, error: describeError(error) }
+      }
       return { id, result: 'failed', error: describeError(error) }
     } finally {
       this.#storing.delete(partitions)

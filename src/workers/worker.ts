@@ -85,7 +85,7 @@ class Worker {
       sink,
       origin,
       step: (step) => tellStep(task.progress, step),
-      store: (letters) => this.#store(letters),
+      store: (...letters) => this.#store(...letters),
     })
   }
 
@@ -135,10 +135,10 @@ class Worker {
     this.#port.postMessage({ switched } satisfies SwitchReply)
   }
 
-  async #store(letters: readonly DeadLetter[]): Promise<WorkerReply> {
+  async #store(letters: readonly DeadLetter[], records: number): Promise<WorkerReply> {
     const id = ++this.#requests
     const replied = new Promise<WorkerReply>((resolve) => this.#replies.set(id, resolve))
-    this.#port.postMessage({ id, letters } satisfies WorkerRequest)
+    this.#port.postMessage({ id, letters, records } satisfies WorkerRequest)
     return replied.finally(() => this.#replies.delete(id))
   }
 

@@ -121,7 +121,7 @@ test('variables are read as the type of their key', () => {
   })
   assert.equal(config.batch.maxBytes, 1_572_864)
   assert.deepEqual(config.admin, { enabled: false, host: '127.0.0.1', port: 0 })
-  assert.deepEqual(config.deadLetters, { topic: 'dead' })
+  assert.deepEqual(config.deadLetters, { topic: 'dead', maxRate: 0.5 })
 })
 
 test('an empty variable counts as not set, and so do those that Kubernetes sets for a Service', () => {
