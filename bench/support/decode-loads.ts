@@ -21,8 +21,10 @@ export async function decodeLoads(recordCount: number): Promise<Readonly<Record<
   return {
     reading: load(readingType, planTable(readingType), recordCount, readings(readingType)),
     nested: random(nestedProto, recordCount),
-    'wide, 120 fields': random(wideProto(), recordCount >> 2),
-    'wide, 10 of 120 fields': random(wideProto(), recordCount >> 2, wideChosen),
+    'wide, 120 fields': random(wideProto(120), recordCount >> 2),
+    'wide, 10 of 120 fields': random(wideProto(120), recordCount >> 2, wideChosen),
+    'wide, 250 fields': random(wideProto(250), recordCount >> 3),
+    'wide, 1000 fields': random(wideProto(1000), recordCount >> 5),
     strings: random(stringsProto, recordCount >> 1),
   }
 }
@@ -48,9 +50,9 @@ const nestedProto = `message Test {
 
 const stringsProto = `message Test { ${[1, 2, 3, 4, 5, 6, 7, 8].map((id) => `string s${id} = ${id};`).join(' ')} }`
 
-function wideProto(): string {
+function wideProto(count: number): string {
   const types = ['double', 'int32', 'float', 'uint64', 'string', 'bool']
-  const fields = Array.from({ length: 120 }, (_, index) => `${types[index % types.length]} f${index} = ${index + 1};`)
+  const fields = Array.from({ length: count }, (_, index) => `${types[index % types.length]} f${index} = ${index + 1};`)
   return `message Test { ${fields.join(' ')} }`
 }
 

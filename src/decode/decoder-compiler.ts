@@ -3,6 +3,7 @@ import { createColumnBuilder } from './column-builder.ts'
 import { type ColumnArrays, createColumnArrays } from './column-arrays.ts'
 import type { Column, TableSchema } from './columns.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
+import type { SplitSizes } from './decoder-layout.ts'
 import { type DecoderSource, decoderSource, sourceArguments } from './decoder-source.ts'
 import { EnumTexts } from './enum-texts.ts'
 import { JsonMapping } from './json-mapping.ts'
@@ -25,8 +26,8 @@ import { WireShapes } from './wire-shape.ts'
  * Compiles a plan to a decoder that goes from wire bytes straight to columns: no object, text or BigInt for a record. It
  * gives what the reference decoder gives; a record it refuses is read again by that one, which says why.
  */
-export function createCompiledDecoder(plan: TablePlan, options: DecoderOptions): Decoder {
-  return new CompiledDecoder(plan, options)
+export function createCompiledDecoder(plan: TablePlan, options: DecoderOptions, sizes?: SplitSizes): Decoder {
+  return new CompiledDecoder(plan, options, sizes)
 }
 
 /** The generated function: decodes all records of a slab from row `row` on, and returns the row after the last. */
@@ -74,9 +75,10 @@ class CompiledDecoder implements Decoder {
   constructor(
     plan: TablePlan,
     { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault, framing = 'none' }: DecoderOptions,
+    sizes: SplitSizes | undefined,
   ) {
     const shapes = new WireShapes()
-    const compiled = decoderSource(plan, shapes, limits, framing)
+    const compiled = decoderSource(plan, shapes, limits, framing, sizes)
     this.#limits = limits
     this.#framing = framing
     this.table = tableSchema(plan, tableName, tableRules)

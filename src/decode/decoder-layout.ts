@@ -14,6 +14,17 @@ export interface Ranged {
 /** Of a small integer of V8, so many bits are never a heap object. */
 const bitsPerWord = 30
 
+/**
+ * V8 optimises no function of more than some 60 KB of bytecode, which about 200 columns reach; what is not optimised takes
+ * ten times as long. A table of more columns than this is decoded by several functions, of so many fields each.
+ */
+export interface SplitSizes {
+  readonly columnsUnsplitMax: number
+  readonly fieldsPerFunction: number
+}
+
+export const splitSizesDefault: SplitSizes = { columnsUnsplitMax: 100, fieldsPerFunction: 48 }
+
 interface Bit {
   readonly word: number
   readonly mask: number
@@ -36,17 +47,25 @@ export class DecoderLayout {
   readonly enums = new Map<number, protobuf.Enum>()
   readonly closed: protobuf.Enum[] = []
   readonly messages: WireShape[] = []
-  /** Variables declared at the beginning of a record, all 0. */
+  /** Variables that are 0 at the beginning of a record. */
   readonly kept = new Set<string>()
+  /** Whether there are several functions; they share the variables of columns, and those that are kept. */
+  readonly split: boolean
+  /** The source of those beside the main one. */
+  readonly functions: string[] = []
+  readonly #fieldsPerFunction: number
+  #functionCount = 0
   readonly #innerParts = new Map<ValuePart, readonly ValuePart[]>()
   /** By the part, or for a field that has no column by the field. */
   readonly #presence = new Map<Part | protobuf.Field, Presence>()
   #bitCount = 0
   #oneofCount = 0
 
-  constructor(plan: TablePlan, shapes: WireShapes) {
+  constructor(plan: TablePlan, shapes: WireShapes, { columnsUnsplitMax, fieldsPerFunction }: SplitSizes) {
     this.plan = plan
     this.shapes = shapes
+    this.split = plan.columns.length > columnsUnsplitMax
+    this.#fieldsPerFunction = fieldsPerFunction
     this.#assignPresence(plan.type, plan.parts)
   }
 
@@ -65,6 +84,21 @@ export class DecoderLayout {
   keep(name: string): string {
     this.kept.add(name)
     return name
+  }
+
+  /** Makes a function of the lines, and returns its name. */
+  addFunction(parameters: string, lines: readonly string[]): string {
+    const name = `part${this.#functionCount++}`
+    this.functions.push(`function ${name}(${parameters}) {`, ...lines, '}')
+    return name
+  }
+
+  /** `items` in runs of which each is a function of its own; one run when nothing is split. */
+  runsOf<Item>(items: readonly Item[]): Item[][] {
+    const size = this.split ? this.#fieldsPerFunction : items.length
+    const runs: Item[][] = []
+    for (let from = 0; from < items.length; from += size) runs.push(items.slice(from, from + size))
+    return runs
   }
 
   presenceOf(key: Part | protobuf.Field): Presence | undefined {

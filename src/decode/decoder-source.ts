@@ -1,5 +1,5 @@
 import type { Enum } from 'protobufjs'
-import { DecoderLayout, type Ranged } from './decoder-layout.ts'
+import { DecoderLayout, type Ranged, type SplitSizes, splitSizesDefault } from './decoder-layout.ts'
 import type { Framing } from './framing.ts'
 import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import { rowEndSource } from './row-end-source.ts'
@@ -35,6 +35,8 @@ export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed',
  * their form. Bits in `p0`, `p1` ... say which fields were there, `w0`, `w1` ... which arm of a oneof came last. At
  * the first fault it leaves the block `one` and the row is undone.
  *
+ * A wide table has several functions, each for some of the fields: see `DecoderLayout.split`.
+ *
  * `cN` is a column's array, `mN` its validity; of texts `oN` are the offsets, `bN` and `dN` the bytes, `nN` where the next
  * text begins; `vN` is a value that is kept until the row ends; `rN` a column that is not compiled.
  */
@@ -43,11 +45,13 @@ export function decoderSource(
   shapes: WireShapes,
   limits: RecordLimits = recordLimitsDefault,
   framing: Framing = 'none',
+  sizes: SplitSizes = splitSizesDefault,
 ): DecoderSource {
-  const layout = new DecoderLayout(plan, shapes)
+  const layout = new DecoderLayout(plan, shapes, sizes)
   // The order matters: the layout fills while they are written.
   const wire = wireSource(layout)
   const rowEnd = rowEndSource(layout)
+  const begin = beginSource(layout)
   const headers = plan.metadata.flatMap((metadata) => (typeof metadata === 'string' ? [] : [metadata.header]))
   const source = [
     `'use strict'`,
@@ -58,15 +62,17 @@ export function decoderSource(
     ...layout.closed.map((_, index) => `const k${index} = closed[${index}]`),
     ...layout.messages.map((_, index) => `const s${index} = shapes[${index}]`),
     `const places = new Int32Array(${headers.length * 2})`,
+    ...(layout.split ? [`var ${[...columnNames(layout), ...layout.kept].join(', ')}`] : []),
+    ...layout.functions,
     'return function run(slab, view, partition, topic, topicView, row, offsets, refuse, tombstone) {',
     'const bytes = slab.bytes, count = slab.count',
-    ...columnLocals(layout),
+    ...begin.columns,
     'for (let record = 0; record < count; record++) {',
     'const size = slab.valueBytes(record)',
     'if (size < 0) { if (tombstone(record)) refuse(record, row); continue }',
     'let at = slab.valueStart(record), tag = 0, length = 0, start = 0, value = 0',
     'const end = at + size',
-    ...[...layout.kept].map((name) => `let ${name} = 0`),
+    ...begin.record,
     'one: {',
     `if (slab.recordBytes(record) > ${limits.recordBytesMax}) break one`,
     ...headersSource(headers.length, limits),
@@ -77,10 +83,7 @@ export function decoderSource(
     'row++',
     'continue',
     '}',
-    ...layout
-      .compiledColumns()
-      .filter((column) => layout.isVariable(column))
-      .map((column) => `n${column} = o${column}[row]`),
+    ...begin.undo,
     'refuse(record, row)',
     '}',
     'return row',
@@ -96,16 +99,43 @@ function headersSource(columns: number, { headersMax }: RecordLimits): string[] 
   return [`if (${condition}slab.findHeaders(record, headers, places) > ${headersMax}) break one`]
 }
 
-function columnLocals(layout: DecoderLayout): string[] {
-  return layout
-    .compiledColumns()
-    .flatMap((column) => [
-      ...(layout.plan.columns[column]!.nullable ? [`const m${column} = columns[${column}].validity`] : []),
-      ...(layout.isVariable(column)
-        ? [
-            `const o${column} = columns[${column}].offsets`,
-            `let b${column} = columns[${column}].bytes, d${column} = columns[${column}].view, n${column} = o${column}[row]`,
-          ]
-        : [`const c${column} = columns[${column}].slots`]),
-    ])
+/** Names of the variables of columns. */
+function columnNames(layout: DecoderLayout): string[] {
+  return layout.compiledColumns().flatMap((column) => {
+    const own = layout.isVariable(column) ? ['o', 'b', 'd', 'n'] : ['c']
+    return [...own, ...(layout.plan.columns[column]!.nullable ? ['m'] : [])].map((letter) => letter + column)
+  })
+}
+
+/** What sets variables: those of the columns of a load, those of a record, and those of a row that is undone. */
+function beginSource(layout: DecoderLayout): Readonly<Record<'columns' | 'record' | 'undo', readonly string[]>> {
+  const declare = layout.split ? '' : 'let '
+  const columns = layout.compiledColumns()
+  const variable = columns.filter((column) => layout.isVariable(column))
+  return {
+    columns: inParts(layout, columns, (column) => columnLines(layout, column, declare)),
+    record: inParts(layout, [...layout.kept], (name) => [`${declare}${name} = 0`]),
+    undo: inParts(layout, variable, (column) => [`n${column} = o${column}[row]`]),
+  }
+}
+
+function inParts<Item>(layout: DecoderLayout, items: readonly Item[], lines: (item: Item) => string[]): string[] {
+  const runs = layout.runsOf(items)
+  if (runs.length <= 1) return items.flatMap(lines)
+  return runs.map((run) => `${layout.addFunction('row', run.flatMap(lines))}(row)`)
+}
+
+function columnLines(layout: DecoderLayout, column: number, declare: string): string[] {
+  const { nullable } = layout.plan.columns[column]!
+  return [
+    ...(nullable ? [`${declare}m${column} = columns[${column}].validity`] : []),
+    ...(layout.isVariable(column)
+      ? [
+          `${declare}o${column} = columns[${column}].offsets`,
+          `${declare}b${column} = columns[${column}].bytes`,
+          `${declare}d${column} = columns[${column}].view`,
+          `${declare}n${column} = o${column}[row]`,
+        ]
+      : [`${declare}c${column} = columns[${column}].slots`]),
+  ]
 }

@@ -22,15 +22,30 @@ class RowEndSource {
   }
 
   #finishMessage(parts: readonly Part[]): void {
+    this.#inRuns(parts, (run) => this.#finishParts(run))
+  }
+
+  /** Writes what `write` does of each run, as a function where there are several. */
+  #inRuns(parts: readonly Part[], write: (run: readonly Part[]) => void): void {
+    const runs = this.#layout.runsOf(parts)
+    if (runs.length <= 1) return write(parts)
+    for (const run of runs) {
+      const lines = this.#section(() => write(run))
+      const name = this.#layout.addFunction('bytes, row', ['one: {', ...lines, 'return true', '}', 'return false'])
+      this.#lines.push(`if (!${name}(bytes, row)) break one`)
+    }
+  }
+
+  #finishParts(parts: readonly Part[]): void {
     for (const part of parts) {
       const present = this.#layout.isPresent(part)
       if (present === undefined) {
         this.#finishPart(part)
         continue
       }
-      const absent = this.#section(() => this.#absent(part))
       const there = this.#section(() => this.#finishPart(part))
       // Required: that it is there has been seen to.
+      const absent = part.field.required ? [] : this.#section(() => this.#absent(part))
       if (part.field.required) this.#lines.push(...there)
       else if (there.length === 0) this.#lines.push(`if (!(${present})) {`, ...absent, '}')
       else this.#lines.push(`if (${present}) {`, ...there, '} else {', ...absent, '}')
@@ -55,8 +70,9 @@ class RowEndSource {
   #absent(part: Part, stale = false): void {
     const staleHere = stale || this.#layout.presenceOf(part)?.kind === 'arm'
     if (part.kind === 'message') {
-      for (const inner of part.parts) this.#absent(inner, staleHere)
-      return
+      return this.#inRuns(part.parts, (run) => {
+        for (const inner of run) this.#absent(inner, staleHere)
+      })
     }
     const { column } = part
     if (this.#layout.isRanged(part)) {

@@ -36,18 +36,55 @@ class WireSource {
       `if (tag >= 128) { at = readUnsigned(bytes, at - 1, ${end}); if (at < 0) break one; tag = unsigned[0] | 0 }`,
     )
     if (endTag !== undefined) this.#lines.push(`if (tag === ${endTag}) break ${label}`)
+    const byNumber = [...type.fieldsArray].sort((one, other) => one.id - other.id)
+    const runs = this.#layout.runsOf(byNumber)
+    if (runs.length <= 1) this.#cases(type, runs[0] ?? [], parts, end, depth)
+    else {
+      const calls = runs.map((fields) => this.#apart(type, fields, parts, end, depth))
+      this.#lines.push(
+        `at = ${dispatch(calls)}(bytes, view, row, tag, at, ${begins ? 'start' : 'at'}, ${end})`,
+        'if (at < 0) break one',
+      )
+    }
+    this.#lines.push('}')
+    // The bytes ended, the group did not.
+    if (endTag !== undefined) this.#lines.push('break one', '}')
+    this.#requireFields(type, parts)
+  }
+
+  #cases(
+    type: protobuf.Type,
+    fields: readonly protobuf.Field[],
+    parts: readonly Part[],
+    end: string,
+    depth: number,
+  ): void {
     this.#lines.push('switch (tag) {')
-    for (const field of type.fieldsArray) this.#field(type, field, partOf(field, parts), end, depth)
+    for (const field of fields) this.#field(type, field, partOf(field, parts), end, depth)
     this.#lines.push('default:')
     if (type.fieldsArray.length > 0) {
       this.#lines.push(
         `if (s${this.#layout.messages.push(this.#layout.shapes.of(type)) - 1}.field(tag >>> 3) !== undefined) break one`,
       )
     }
-    this.#lines.push(`at = skipField(bytes, tag, at, ${end}, ${depth})`, 'if (at < 0) break one', '}', '}')
-    // The bytes ended, the group did not.
-    if (endTag !== undefined) this.#lines.push('break one', '}')
-    this.#requireFields(type, parts)
+    this.#lines.push(`at = skipField(bytes, tag, at, ${end}, ${depth})`, 'if (at < 0) break one', '}')
+  }
+
+  /** A function that reads one of these fields, and returns where it ends, or -1. */
+  #apart(
+    type: protobuf.Type,
+    fields: readonly protobuf.Field[],
+    parts: readonly Part[],
+    end: string,
+    depth: number,
+  ): Call {
+    const from = this.#lines.length
+    // A loop of one round, in which a case that is done can go on with the next round as in a loop of many.
+    this.#lines.push('let length = 0, value = 0', 'one: {', 'do {')
+    this.#cases(type, fields, parts, end, depth)
+    this.#lines.push('} while (false)', 'return at', '}', 'return -1')
+    const lines = this.#lines.splice(from)
+    return { idFrom: fields[0]!.id, name: this.#layout.addFunction(`bytes, view, row, tag, at, start, ${end}`, lines) }
   }
 
   /** A message that lacks a required field is bad at its end, even if it comes again with the field. */
@@ -230,6 +267,20 @@ class WireSource {
     else if (type === 'bool') this.#lines.push(`c${column}[row] = value !== 0 ? 1 : 0`)
     else this.#lines.push(`c${column}[row] = value`)
   }
+}
+
+/** A function for the fields from this number on. */
+interface Call {
+  readonly idFrom: number
+  readonly name: string
+}
+
+/** An expression for the function that has the field of the tag. */
+function dispatch(calls: readonly Call[]): string {
+  if (calls.length === 1) return calls[0]!.name
+  const middle = calls.length >> 1
+  const [lower, upper] = [calls.slice(0, middle), calls.slice(middle)]
+  return `(tag >>> 3 < ${upper[0]!.idFrom} ? ${dispatch(lower)} : ${dispatch(upper)})`
 }
 
 /** As a signed integer, as which they are compared. */

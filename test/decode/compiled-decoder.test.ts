@@ -43,7 +43,11 @@ test('compiled and reference decoder agree on every column and every fault, and 
       const { plan, forms, whole } = planned
       const options = { tableName: 'test', tombstones: choices.of(['skip', 'deadLetter'] as const) }
       const slabs = randomSlabs(type, records)
-      const compiled = createCompiledDecoder(plan, options).decode(slabs, origin)
+      const compiled = createCompiledDecoder(
+        plan,
+        options,
+        choices.of([undefined, { columnsUnsplitMax: 0, fieldsPerFunction: 2 }]),
+      ).decode(slabs, origin)
       const reference = createReferenceDecoder(plan, options).decode(slabs, origin)
       assertSame(compiled, reference)
       if (whole) {
