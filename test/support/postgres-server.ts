@@ -23,6 +23,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Lines of pg_hba.conf before ours. */
   readonly access?: readonly string[]
+  /** Files in the data folder by name, such as keys, which only its owner may read. */
+  readonly files?: Readonly<Record<string, string>>
   /** Another PostgreSQL than the one that came with npm. */
   readonly installation?: PostgresInstallation
 }
@@ -240,6 +242,8 @@ function makeData(installation: PostgresInstallation, folder: string, options: P
   if (status !== 0) throw new Error(`initdb failed with ${status}:\n${stdout}${stderr}`, { cause: error })
   const settings = Object.entries({ ...defaults, ...options.settings }).map(([name, value]) => `${name} = '${value}'`)
   appendFileSync(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`)
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(data, name), text, { mode: 0o600 })
+  giveTo(user, folder)
   if (options.access !== undefined) {
     const file = join(data, 'pg_hba.conf')
     writeFileSync(file, `${options.access.join('\n')}\n${readFileSync(file, 'utf8')}`)
