@@ -31,8 +31,8 @@ const requestTimeoutMs = 15_000
 export class Consumer {
   readonly binding: BindingConsumer
   readonly #events: ConsumerEvents
-  /** Resolvers of commits under way, oldest first: the answers come in the order of the requests. */
-  readonly #commits: { resolve: () => void; reject: (error: Error) => void }[] = []
+  /** Commits under way, oldest first. An answer names its offsets: one that never came must not shift the ones after it. */
+  readonly #commits: { asked: string; resolve: () => void; reject: (error: Error) => void }[] = []
   #closing = false
 
   constructor(settings: Readonly<Record<string, unknown>>, events: ConsumerEvents) {
@@ -41,7 +41,7 @@ export class Consumer {
       this.binding = createBindingConsumer({
         ...settings,
         rebalance_cb: (error: unknown, partitions: TopicPartition[]) => this.#onRebalance(error, partitions),
-        offset_commit_cb: (error: unknown) => this.#onCommitted(error),
+        offset_commit_cb: (error: unknown, offsets: readonly PartitionOffset[]) => this.#onCommitted(error, offsets),
       })
     } catch (cause) {
       throw new KafkaRefusedError(`kafka.properties: librdkafka refuses the settings`, { cause })
@@ -108,7 +108,7 @@ export class Consumer {
       assert(topic && partition >= 0 && Number.isSafeInteger(offset) && offset >= 0, `commit ${topic}/${partition}`)
     }
     return new Promise((resolve, reject) => {
-      this.#commits.push({ resolve, reject })
+      this.#commits.push({ asked: offsetsText(offsets), resolve, reject })
       try {
         this.binding.commit([...offsets])
       } catch (cause) {
@@ -171,13 +171,23 @@ export class Consumer {
     }
   }
 
-  #onCommitted(error: unknown): void {
-    const commit = this.#commits.shift()
+  #onCommitted(error: unknown, offsets: readonly PartitionOffset[]): void {
+    const answered = this.#commits.findIndex(({ asked }) => asked === offsetsText(offsets))
+    const commit = this.#commits[answered]
     if (commit === undefined) return
+    // What was asked before and is not answered by now never will be.
+    this.#commits.splice(0, answered + 1)
     if (error) commit.reject(new KafkaUnavailableError('the broker refused the offset commit', { cause: error }))
     else commit.resolve()
   }
 }
+
+/** The same for the same offsets, in whatever order. */
+const offsetsText = (offsets: readonly PartitionOffset[]): string =>
+  offsets
+    .map(({ topic, partition, offset }) => `${topic}/${partition}=${offset}`)
+    .sort()
+    .join()
 
 /** librdkafka's logical offset for the beginning of the log. */
 export const beginningOfLog = -2

@@ -1,9 +1,13 @@
+import { KafkaUnavailableError } from '../errors.ts'
 import { failPoint, failPointsArmed } from '../fail-points.ts'
 import type { PartitionOffset } from './consumer.ts'
 import { partitionKey } from './partition-reader.ts'
 
 /** Sends a commit and waits for the broker's answer. */
 export type SendCommit = (offsets: readonly PartitionOffset[]) => Promise<void>
+
+/** An answer that does not come must not hold back every later commit; the next one contains what this one asked. */
+const answerMaxMsByDefault = 30_000
 
 /**
  * Commits watermarks: whatever the source says is durable and was not committed before. One request at a time; a failed one
@@ -13,6 +17,7 @@ export class OffsetCommitter {
   readonly #send: SendCommit
   readonly #watermarks: () => readonly PartitionOffset[]
   readonly #onResult: (error: Error | undefined) => void
+  readonly #answerMaxMs: number
   readonly #committed = new Map<string, number>()
   /** The request under way, and the partitions of it that are still ours. */
   #current: Promise<void> | undefined
@@ -24,10 +29,12 @@ export class OffsetCommitter {
     send: SendCommit,
     watermarks: () => readonly PartitionOffset[],
     onResult: (error: Error | undefined) => void,
+    answerMaxMs = answerMaxMsByDefault,
   ) {
     this.#send = send
     this.#watermarks = watermarks
     this.#onResult = onResult
+    this.#answerMaxMs = answerMaxMs
   }
 
   start(intervalMs: number): void {
@@ -54,7 +61,7 @@ export class OffsetCommitter {
     if (offsets.length === 0) return true
     this.#asked = new Set(offsets.map(partitionKey))
     let sent = false
-    this.#current = this.#sendBetweenFailPoints(offsets).then(
+    this.#current = this.#answered(offsets).then(
       () => {
         for (const each of offsets) this.#acknowledge(each)
         sent = true
@@ -65,6 +72,15 @@ export class OffsetCommitter {
     await this.#current
     this.#current = undefined
     return sent
+  }
+
+  async #answered(offsets: readonly PartitionOffset[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      const message = `the broker did not answer an offset commit within ${this.#answerMaxMs / 1000} s`
+      timer = setTimeout(() => reject(new KafkaUnavailableError(message)), this.#answerMaxMs)
+    })
+    await Promise.race([this.#sendBetweenFailPoints(offsets), silence]).finally(() => clearTimeout(timer))
   }
 
   async #sendBetweenFailPoints(offsets: readonly PartitionOffset[]): Promise<void> {

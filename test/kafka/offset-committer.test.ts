@@ -4,7 +4,7 @@ import type { PartitionOffset } from '../../src/kafka/consumer.ts'
 import { OffsetCommitter } from '../../src/kafka/offset-committer.ts'
 
 /** A broker whose answers the test gives by hand. */
-function setUp() {
+function setUp(answerMaxMs?: number) {
   const requests: { offsets: readonly PartitionOffset[]; answer: () => void; refuse: (error: Error) => void }[] = []
   const results: (string | undefined)[] = []
   const state = { watermarks: [] as PartitionOffset[] }
@@ -12,6 +12,7 @@ function setUp() {
     (offsets) => new Promise<void>((answer, refuse) => requests.push({ offsets, answer, refuse })),
     () => state.watermarks,
     (error) => results.push(error?.message),
+    answerMaxMs,
   )
   return { requests, results, state, committer }
 }
@@ -108,5 +109,17 @@ describe('OffsetCommitter', () => {
     requests[0]?.answer()
     await first
     assert.deepEqual([committer.committed(at(0, 0)), committer.committed(at(1, 0))], [undefined, 5])
+  })
+
+  test('an answer that never comes holds back no later commit', async () => {
+    const { requests, results, state, committer } = setUp(20)
+    state.watermarks = [at(0, 10)]
+    assert.equal(await committer.commit(), false)
+    assert.deepEqual(results, ['the broker did not answer an offset commit within 0.02 s'])
+    const second = committer.commit()
+    await Promise.resolve()
+    requests[1]?.answer()
+    assert.equal(await second, true)
+    assert.equal(committer.committed(at(0, 0)), 10)
   })
 })
