@@ -2,6 +2,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { SinkUnavailableError } from '../../errors.ts'
 import type { PlaceColumns, SinkAudit, SinkPartition } from '../sink.ts'
+import { quoted } from './duckdb-table.ts'
 
 /** Looks at a DuckDB file read-only, while no daemon has it open. */
 export class DuckDbAudit implements SinkAudit {
@@ -66,5 +67,3 @@ export class DuckDbAudit implements SinkAudit {
     this.#instance.closeSync()
   }
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`

@@ -94,6 +94,7 @@ export class DuckDbSnapshots {
     removeDatabase(fresh)
     const connection = await instance.connect()
     try {
+      if (this.#closed) return
       if (this.#copying) this.#copying.connection = connection
       const [[source] = []] = (await connection.runAndReadAll('select current_database()')).getRows()
       await connection.run(`attach ${text(fresh)} as millrace_snapshot`)
