@@ -1,3 +1,4 @@
+import { createFileRegistry, fromBinary } from '@bufbuild/protobuf'
 import type protobuf from 'protobufjs'
 import { type AnyColumnBuilder, createColumnBuilder } from '../../src/decode/column-builder.ts'
 import type { Decoder } from '../../src/decode/decoder.ts'
@@ -7,6 +8,8 @@ import { messageAppender } from '../../src/decode/row-appender.ts'
 import type { TablePlan } from '../../src/decode/table-plan.ts'
 import { WireShapes } from '../../src/decode/wire-shape.ts'
 import type { SlabView } from '../../src/kafka/slab.ts'
+import { fileDescriptor } from '../../test/decode/file-descriptor.ts'
+import { wellKnownFiles } from '../../test/decode/second-oracle.ts'
 
 /** Decodes slabs and returns how many rows came of them. */
 export type DecodeWay = (slabs: readonly SlabView[]) => number
@@ -15,6 +18,8 @@ export type DecodeWay = (slabs: readonly SlabView[]) => number
 export function decodeWays(type: protobuf.Type, plan: TablePlan): Readonly<Record<string, DecodeWay>> {
   return {
     'protobufjs and column filling': plainWay(type, plan),
+    'protobufjs, objects alone': objectsWay(type),
+    '@bufbuild/protobuf, objects alone': bufbuildWay(type),
     reference: decoderWay(createReferenceDecoder(plan, { tableName: 'bench' })),
     compiled: decoderWay(createCompiledDecoder(plan, { tableName: 'bench' })),
   }
@@ -23,6 +28,28 @@ export function decodeWays(type: protobuf.Type, plan: TablePlan): Readonly<Recor
 function decoderWay(decoder: Decoder): DecodeWay {
   const origin = { topic: 'readings', partition: 0 }
   return (slabs) => decoder.decode(slabs, origin).rowCount
+}
+
+/** What is generated for a type at run time is what `pbjs` writes to a file: the same generator makes both. */
+function objectsWay(type: protobuf.Type): DecodeWay {
+  return eachRecord((value) => void type.decode(value))
+}
+
+/** Without columns: already slower than what fills them. */
+function bufbuildWay(type: protobuf.Type): DecodeWay {
+  const registry = createFileRegistry(fileDescriptor(type.parent!, 'proto3'), (name) =>
+    wellKnownFiles.find((file) => `${file.name}.proto` === name),
+  )
+  const schema = registry.getMessage(type.fullName.slice(1))!
+  return eachRecord((value) => void fromBinary(schema, value))
+}
+
+function eachRecord(decode: (value: Uint8Array) => void): DecodeWay {
+  return (slabs) => {
+    let rows = 0
+    for (const slab of slabs) for (let record = 0; record < slab.count; record++, rows++) decode(slab.value(record)!)
+    return rows
+  }
 }
 
 /** As one would write it: an object a record, its fields into the columns; nothing is checked beyond what protobufjs does. */

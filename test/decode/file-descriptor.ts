@@ -21,13 +21,14 @@ export type Syntax = 'proto2' | 'proto3' | 'editions'
 const wellKnown = ['any', 'duration', 'empty', 'field_mask', 'struct', 'timestamp', 'wrappers']
 
 /**
- * The messages and enums of a root, those of google.protobuf apart, as the descriptor of one file. Our own, because what
+ * The messages and enums of a package, or of a root those that are in none, as the descriptor of one file. Our own, because what
  * protobufjs makes names types in a way that others cannot resolve.
  */
-export function testFile(root: protobuf.Root, syntax: Syntax): FileDescriptorProto {
-  const nested = root.nestedArray.filter(({ name }) => name !== 'google')
+export function fileDescriptor(within: protobuf.NamespaceBase, syntax: Syntax): FileDescriptorProto {
+  const nested = within.nestedArray
   return create(FileDescriptorProtoSchema, {
     name: 'test.proto',
+    package: within.fullName.slice(1),
     syntax,
     ...(syntax === 'editions' ? { edition: Edition.EDITION_2023 } : {}),
     dependency: wellKnown.map((name) => `google/protobuf/${name}.proto`),

@@ -26,7 +26,7 @@ import {
 import type protobuf from 'protobufjs'
 import type { PlanOptions } from '../../src/decode/table-plan.ts'
 import type { Cell } from './decoding.ts'
-import { type Syntax, testFile } from './file-descriptor.ts'
+import { fileDescriptor, type Syntax } from './file-descriptor.ts'
 
 /** What @bufbuild/protobuf makes of a record: a row, JSON columns as values and not as text; or why it refuses it. */
 export type Verdict = { readonly row: Readonly<Record<string, OracleCell>> } | { readonly refused: string }
@@ -36,7 +36,7 @@ export type OracleCell = { readonly cell: Cell } | { readonly json: JsonValue } 
 
 type Forms = Pick<PlanOptions, 'enums' | 'timestamps' | 'lists' | 'flattenDepth'>
 
-const wellKnownFiles = [
+export const wellKnownFiles = [
   file_google_protobuf_any,
   file_google_protobuf_duration,
   file_google_protobuf_empty,
@@ -57,7 +57,7 @@ export class SecondOracle {
   readonly #spread = new Map<DescMessage, boolean>()
 
   constructor(type: protobuf.Type, syntax: Syntax, forms: Forms) {
-    const files = createFileRegistry(testFile(type.root, syntax), (name) =>
+    const files = createFileRegistry(fileDescriptor(type.parent!, syntax), (name) =>
       wellKnownFiles.find((file) => `${file.name}.proto` === name),
     )
     this.#type = files.getMessage(type.fullName.slice(1))!
