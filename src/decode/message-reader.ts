@@ -16,7 +16,7 @@ export class MessageReader {
   readonly #shape: WireShape
   readonly #check = new WireCheck()
   /** One for all records of a slab, so that no view is made for each. */
-  #reader = protobuf.Reader.create(new Uint8Array(0))
+  #reader = new CheckedReader(new Uint8Array(0))
 
   constructor(type: protobuf.Type, shapes: WireShapes) {
     this.#type = type
@@ -30,7 +30,7 @@ export class MessageReader {
    */
   read(bytes: Uint8Array, start: number, end: number, depth = 0): Message {
     this.#check.check(this.#shape, bytes, start, end, depth)
-    if (this.#reader.buf !== bytes) this.#reader = protobuf.Reader.create(bytes)
+    if (this.#reader.buf !== bytes) this.#reader = new CheckedReader(bytes)
     const reader = this.#reader
     reader.pos = start
     reader.len = end
@@ -39,6 +39,13 @@ export class MessageReader {
     } catch (error) {
       throw asFault(error)
     }
+  }
+}
+
+/** Reads bytes that `WireCheck` has taken: text need not be found to be UTF-8 a second time. */
+class CheckedReader extends protobuf.Reader {
+  override stringVerify(): string {
+    return this.string()
   }
 }
 
