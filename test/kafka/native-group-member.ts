@@ -7,8 +7,15 @@ import type { TopicPartition } from '../../src/kafka/partition-reader.ts'
 import { SlabView } from '../../src/kafka/slab.ts'
 import { connectConsumer, disconnect, keepPolling } from './native-reader-fixture.ts'
 
-/** What all members of a group have read, in order of arrival: the place of a sink that keeps positions. */
-export class OffsetLedger {
+/** What all members of a group have read: the place of a sink that keeps positions. */
+export interface Ledger {
+  add(partition: TopicPartition, slab: ArrayBuffer): void
+  /** Where a new owner has to begin. */
+  next(partition: TopicPartition): number
+}
+
+/** Keeps every offset, in order of arrival. */
+export class OffsetLedger implements Ledger {
   readonly partitions = new Map<string, number[]>()
   count = 0
 
@@ -19,7 +26,6 @@ export class OffsetLedger {
     this.count += view.count
   }
 
-  /** Where a new owner has to begin. */
   next(partition: TopicPartition): number {
     return (this.#offsets(partition).at(-1) ?? -1) + 1
   }
@@ -39,12 +45,7 @@ export interface GroupMember {
 }
 
 /** Joins a cooperative group and reads what it is given, in small pops and slabs. Resolves when it has been given some. */
-export async function joinGroup(
-  bootstrap: string,
-  group: string,
-  topic: string,
-  ledger: OffsetLedger,
-): Promise<GroupMember> {
+export async function joinGroup(bootstrap: string, group: string, topic: string, ledger: Ledger): Promise<GroupMember> {
   let onAssigned = () => {}
   const nextAssignment = () => new Promise<void>((resolve) => void (onAssigned = resolve))
   // Made when the consumer has connected; no rebalance comes before it is polled.
@@ -79,7 +80,7 @@ export async function joinGroup(
   }
 }
 
-function openFor(reader: NativeReader, partition: TopicPartition, ledger: OffsetLedger): void {
+function openFor(reader: NativeReader, partition: TopicPartition, ledger: Ledger): void {
   reader.open(partition, (slab) => {
     ledger.add(partition, slab)
     reader.grant(partition, slab.byteLength)
