@@ -133,6 +133,31 @@ test('a lane gets its grant and at most one read more, while another flows', asy
   assert.deepEqual(heldLog.offsets, range(0, recordCount))
 })
 
+test('records that arrive while the rest of a read waits for a grant are read too', async () => {
+  const own = uniqueName('native-rest')
+  await broker.createTopic(own, 1)
+  const partition = { topic: own, partition: 0 }
+  const record = (bytes: number) => ({ partition: 0, value: Buffer.alloc(bytes, 1) })
+  // A pop takes all three of them, a slab only two.
+  await produce(broker.bootstrap, own, [record(30_000), record(30_000), record(30_000)])
+  await disconnect(consumer)
+  consumer = await connectConsumer(broker.bootstrap, { 'statistics.interval.ms': 100 })
+  const reader = startReader({ readBytesMax: 64 * 1024 })
+  const log = new OffsetLog()
+  reader.open(partition, log.receive)
+  const fetched = fetchQueueReached(partition, (count) => count >= 3)
+  consumer.assign([{ ...partition, offset: 0 }])
+  await fetched
+  reader.grant(partition, 1)
+  await log.reached(2)
+  const arrived = fetchQueueReached(partition, (count) => count >= 1)
+  await produce(broker.bootstrap, own, [record(10)])
+  await arrived
+  reader.grant(partition, 1024 * 1024)
+  await log.reached(4)
+  assert.deepEqual(log.offsets, [0, 1, 2, 3])
+})
+
 test('records that arrive one by one come in slabs of many', async () => {
   const own = uniqueName('native-trickle')
   await broker.createTopic(own)

@@ -272,7 +272,10 @@ class ReadThread {
   /** One slab: of the leftover, or else of a new pop. */
   Reading read(Lane &lane) {
     Reading reading;
-    if (lane.leftover.empty()) pop(lane);
+    // The queue's bell may have rung since the pop that left something, and not for the lane, which was due already. It
+    // does not ring again for what is there: so the queue is looked at once more.
+    if (!lane.leftover.empty()) lane.drained = false;
+    else pop(lane);
     Messages &messages = lane.leftover.empty() ? popped_ : lane.leftover;
     size_t end = lane.leftoverAt;
     packer_.clear();
