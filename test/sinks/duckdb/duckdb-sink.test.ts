@@ -16,12 +16,9 @@ import { seededRandom } from '../../support/seeded-random.ts'
 import type { ThreadTask } from '../../support/sink-thread.ts'
 import type { WriterSaid } from '../../support/sink-writer.ts'
 import { startWriter } from '../../support/start-writer.ts'
-import { describeSinkContract } from '../sink-contract.ts'
-import { createDuckDbStore, duckDbAble, runDuckDb } from './duckdb-store.ts'
+import { runDuckDb } from './duckdb-store.ts'
 
 const noSignal = new AbortController().signal
-
-describeSinkContract('DuckDbSink', duckDbAble, createDuckDbStore)
 
 describe('DuckDbSink', () => {
   let folder: string

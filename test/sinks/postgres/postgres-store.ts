@@ -77,6 +77,19 @@ export async function createPostgresStore(server: PostgresServer): Promise<Store
   }
 }
 
+/** PostgreSQL has no NUL in its texts, nor in those within jsonb, and no -0 among the numbers there. */
+export const goldenNotInPostgres = {
+  'text of a NUL': '22021',
+  'text of a NUL within': '22021',
+  'a text with a NUL among others': '22021',
+  'a NUL, in a list': '22021',
+  'a NUL within, in a list': '22021',
+  'a map with -0': '22003',
+  'a map with a NUL': '22P05',
+  'a NUL, in a map': '22P05',
+  'a NUL within, in a map': '22P05',
+}
+
 /** A database whose rows can be read back whole, for the golden rows. */
 export async function createReadablePostgres(server: PostgresServer): Promise<ReadableStore> {
   const name = `golden_${randomBytes(6).toString('hex')}`

@@ -1,0 +1,4 @@
+import { describeSinkContract } from '../sink-contract.ts'
+import { createDuckDbStore, duckDbAble } from './duckdb-store.ts'
+
+describeSinkContract('DuckDbSink', duckDbAble, createDuckDbStore)
