@@ -80,7 +80,8 @@ export async function withProducer(
   if (failure) throw new Error('a record was not acknowledged', { cause: failure })
 }
 
-function tryProduce(
+/** False when librdkafka's queue is full. */
+export function tryProduce(
   producer: Producer,
   topic: string,
   partition: number,

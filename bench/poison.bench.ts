@@ -1,0 +1,54 @@
+// Asks: what do bad records cost? One topic of good readings, one with 2 % bad ones of 25 kinds, each of which becomes a dead
+// letter that is acknowledged before anything passes it. One run; the two take turns.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
+import { badEvery, writePoisoned } from '../test/support/poisoned-readings.ts'
+import { figure, print } from './support/figures.ts'
+import { inTurns } from './support/turns.ts'
+import { daemonSample } from './support/ways.ts'
+
+const smoke = Boolean(process.env['BENCH_SMOKE'])
+const records = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 20_000 : 1_000_000))
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? (smoke ? 1 : 3))
+const partitions = 8
+
+const broker = await sharedKafkaBroker()
+const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+try {
+  const deadLetterTopic = uniqueName('bench.dead')
+  await broker.createTopic(deadLetterTopic, 1)
+  const way = async (every: number) => {
+    const topic = uniqueName('bench')
+    await broker.createTopic(topic, partitions)
+    const bad = await writePoisoned(broker.bootstrap, topic, partitions, records, every)
+    return (sink: object) => {
+      const good = records - bad.length
+      return daemonSample({
+        bootstrap: broker.bootstrap,
+        topic,
+        deadLetterTopic,
+        records,
+        good,
+        sink,
+        over: {},
+        folder,
+      })
+    }
+  }
+  const [clean, poisoned] = [await way(Infinity), await way(badEvery)]
+  const file = () => ({ type: 'duckdb', path: join(folder, `${uniqueName('bench')}.duckdb`) })
+  const samples = await inTurns(rounds, {
+    'blackhole, good records': () => clean({ type: 'blackhole' }),
+    'blackhole, 2 % bad': () => poisoned({ type: 'blackhole' }),
+    'duckdb, good records': () => clean(file()),
+    'duckdb, 2 % bad': () => poisoned(file()),
+  })
+  const figures = [...samples].map(([name, each]) => figure(name, each))
+  print('records/s with and without bad records, broker on the same machine', figures, { records, rounds, partitions })
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+  await broker.stop()
+}
+process.exit(0)
