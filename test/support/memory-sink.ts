@@ -32,9 +32,9 @@ export class MemorySink implements Sink {
     return Promise.resolve()
   }
 
-  #store({ topic, partition, offsets, rowCount, next }: Batch): Ack {
+  #store({ topic, partition, offsets, rowCount, next, deletes }: Batch): Ack {
     for (let row = 0; row < rowCount; row++) this.rows.push(`${topic}/${partition}/${offsets[row]}`)
-    return { kind: 'durable', next, rows: rowCount }
+    return { kind: 'durable', next, rows: rowCount + (deletes?.offsets.length ?? 0) }
   }
 }
 

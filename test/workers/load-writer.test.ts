@@ -37,12 +37,16 @@ before(async () => {
 })
 
 /** A part of partition 0 whose values are given by offset; null is a tombstone. */
-function partOf(values: Record<number, Uint8Array | null>, over: Partial<TaskPart> = {}): TaskPart {
+function partOf(
+  values: Record<number, Uint8Array | null>,
+  over: Partial<TaskPart> = {},
+  key: Uint8Array | null = Buffer.from('k'),
+): TaskPart {
   const offsets = Object.keys(values).map(Number)
   const records = offsets.map((offset) => ({
     offset,
     timestamp: 7,
-    key: Buffer.from('k'),
+    key,
     value: values[offset]!,
     headers: noHeaders,
   }))
@@ -89,6 +93,29 @@ describe('writeLoad', () => {
     const [letter] = letters
     assert.deepEqual([letter?.offset, letter?.stage, letter?.value, letter?.timestamp], [6, 'DECODE', broken, 7])
     assert.deepEqual(letter?.key, Uint8Array.from(Buffer.from('k')))
+  })
+
+  test('where the table takes deletes, a tombstone is one, and counts as written', async () => {
+    const { sink, tools } = setUp()
+    const table = { ...decoder.table, rules: { ...decoder.table.rules, deletes: true } }
+    const deleting = { ...tools, decoder: { table, decode: decoder.decode.bind(decoder) } }
+    const { outcomes } = await writeLoad([partOf({ 5: good, 6: null, 8: null })], deleting)
+    assert.deepEqual(outcomes, [
+      { kind: 'durable', next: 9, counts: { rows: 3, deduplicated: 0, deadLettered: 0, skipped: 0 } },
+    ])
+    const { offsets, keys } = sink.calls[0]![0]!.deletes!
+    assert.deepEqual([[...offsets], Buffer.from(keys.bytes).toString()], [[6, 8], 'kk'])
+  })
+
+  test('a tombstone without a key says of nothing that it goes: it is a dead letter', async () => {
+    const { tools, letters } = setUp()
+    const table = { ...decoder.table, rules: { ...decoder.table.rules, deletes: true } }
+    const deleting = { ...tools, decoder: { table, decode: decoder.decode.bind(decoder) } }
+    const { outcomes } = await writeLoad([partOf({ 5: null }, {}, null)], deleting)
+    assert.deepEqual(outcomes, [
+      { kind: 'durable', next: 6, counts: { rows: 0, deduplicated: 0, deadLettered: 1, skipped: 0 } },
+    ])
+    assert.deepEqual([letters[0]?.offset, letters[0]?.code], [5, 'NO_KEY'])
   })
 
   test('a dead letter is stored before the position passes it', async () => {
