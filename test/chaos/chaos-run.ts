@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startKafkaBroker, uniqueName } from '../support/kafka-broker.ts'
 import type { KafkaBroker } from '../support/kafka-broker.ts'
+import { startPostgres } from '../support/postgres-server.ts'
 import { TcpProxy } from '../support/tcp-proxy.ts'
 import type { Arena, Sometimes } from './arena.ts'
 import { check } from './checker.ts'
@@ -56,6 +57,7 @@ export interface ChaosResult {
 
 export const plainPartitions = 6
 const loadRecordsMax = 5000
+const postgresSettings = { shared_buffers: '256MB', max_wal_size: '2GB' }
 /** Written before the target starts, and read without faults. */
 const baselineShare = 0.1
 const baselineWithinMs = 120_000
@@ -84,7 +86,9 @@ async function run(options: ChaosOptions, folder: string, closers: (() => Promis
   const { broker, proxy } = await startKafka(closers)
   await createTopics(broker, topics)
   const duckdb = options.sink === 'duckdb' ? new DuckDbStore(folder) : undefined
-  const postgres = options.sink === 'postgres' ? await PostgresStore.start(folder) : undefined
+  const server = options.sink === 'postgres' ? await startPostgres({ settings: postgresSettings }) : undefined
+  if (server) closers.push(() => server.stop())
+  const postgres = server && (await PostgresStore.open(server, 'chaos'))
   const store = duckdb ?? postgres!
   closers.push(() => store.stop())
   const bootstrap = `127.0.0.1:${proxy.port}`
@@ -102,7 +106,6 @@ async function run(options: ChaosOptions, folder: string, closers: (() => Promis
   closers.push(() => sampler.stop())
   const sometimes: Sometimes = { killedDuringFlush: 0, replyLost: 0, partitionsAdded: 0 }
   const random = new Seeded(seed)
-  const server = postgres?.server
   const arena: Arena = {
     target,
     store,

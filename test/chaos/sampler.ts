@@ -53,8 +53,12 @@ export class Sampler {
     return new Sampler(store, topics, partitions, consumer)
   }
 
-  /** Takes samples until `stop`. */
+  /**
+   * Takes samples until `stop`. A file is left alone: whoever looks into it keeps a daemon that starts just then from opening
+   * it, so there are samples of it only when a daemon has ended.
+   */
   run(): void {
+    if (this.#store.place.type === 'duckdb') return
     this.#looking = (async () => {
       while (this.#running) {
         const startedAt = performance.now()

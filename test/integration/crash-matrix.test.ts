@@ -9,6 +9,8 @@ import type { Cell, MatrixLog } from '../chaos/crash-matrix.ts'
 import { DuckDbStore } from '../chaos/duckdb-store.ts'
 import { PostgresStore } from '../chaos/postgres-store.ts'
 import type { Store } from '../chaos/store.ts'
+import { startPostgres } from '../support/postgres-server.ts'
+import type { PostgresServer } from '../support/postgres-server.ts'
 import { sharedKafkaBroker } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
 
@@ -32,13 +34,17 @@ const cells = failPlaces.flatMap((place): Cell[] => {
 let broker: SharedKafkaBroker
 let folder: string
 let log: MatrixLog
+let postgres: PostgresServer
+let cellCount = 0
 before(async () => {
   broker = await sharedKafkaBroker()
   folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
   log = await writeMatrixLog(broker)
+  postgres = await startPostgres()
 })
 after(async () => {
   rmSync(folder, { recursive: true, force: true })
+  await postgres.stop()
   await broker.stop()
 })
 
@@ -54,7 +60,7 @@ const stores: readonly MatrixStore[] = [
   {
     name: 'PostgreSQL',
     places: failPlaces.filter((place) => place !== 'in-checkpoint'),
-    open: async (own) => PostgresStore.start(own),
+    open: async () => PostgresStore.open(postgres, `cell_${++cellCount}`),
   },
 ]
 
