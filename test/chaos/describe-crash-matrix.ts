@@ -4,13 +4,9 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { failPlaces } from '../../src/fail-points.ts'
 import type { FailPlace } from '../../src/fail-points.ts'
-import { cellOf, runCell, writeMatrixLog } from '../chaos/crash-matrix.ts'
-import type { Cell, MatrixLog } from '../chaos/crash-matrix.ts'
-import { DuckDbStore } from '../chaos/duckdb-store.ts'
-import { PostgresStore } from '../chaos/postgres-store.ts'
-import type { Store } from '../chaos/store.ts'
-import { startPostgres } from '../support/postgres-server.ts'
-import type { PostgresServer } from '../support/postgres-server.ts'
+import { cellOf, runCell, writeMatrixLog } from './crash-matrix.ts'
+import type { Cell, MatrixLog } from './crash-matrix.ts'
+import type { Store } from './store.ts'
 import { sharedKafkaBroker } from '../support/kafka-broker.ts'
 import type { SharedKafkaBroker } from '../support/kafka-broker.ts'
 
@@ -31,40 +27,25 @@ const cells = failPlaces.flatMap((place): Cell[] => {
   return actions.map((action) => cellOf(place, action))
 })
 
-let broker: SharedKafkaBroker
-let folder: string
-let log: MatrixLog
-let postgres: PostgresServer
-let cellCount = 0
-before(async () => {
-  broker = await sharedKafkaBroker()
-  folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
-  log = await writeMatrixLog(broker)
-  postgres = await startPostgres()
-})
-after(async () => {
-  rmSync(folder, { recursive: true, force: true })
-  await postgres.stop()
-  await broker.stop()
-})
+/** `places`: those that the store has. `open` makes a store of a cell's own. */
+export function describeCrashMatrix(
+  name: string,
+  places: readonly FailPlace[],
+  open: (folder: string) => Promise<Store>,
+): void {
+  let broker: SharedKafkaBroker
+  let folder: string
+  let log: MatrixLog
+  before(async () => {
+    broker = await sharedKafkaBroker()
+    folder = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
+    log = await writeMatrixLog(broker)
+  })
+  after(async () => {
+    rmSync(folder, { recursive: true, force: true })
+    await broker.stop()
+  })
 
-interface MatrixStore {
-  readonly name: string
-  readonly places: readonly FailPlace[]
-  readonly open: (folder: string) => Promise<Store>
-}
-
-/** PostgreSQL has no checkpoint of ours. */
-const stores: readonly MatrixStore[] = [
-  { name: 'DuckDB', places: failPlaces, open: async (own) => new DuckDbStore(own) },
-  {
-    name: 'PostgreSQL',
-    places: failPlaces.filter((place) => place !== 'in-checkpoint'),
-    open: async () => PostgresStore.open(postgres, `cell_${++cellCount}`),
-  },
-]
-
-for (const { name, places, open } of stores) {
   describe(`every record has one fate in ${name}, whatever happens to the daemon`, { concurrency: 3 }, () => {
     for (const cell of cells.filter(({ place }) => places.includes(place))) {
       const { place, action } = cell
