@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -32,6 +32,9 @@ export interface DuckDbOptions {
   readonly snapshotPath?: string
   readonly snapshotEveryMs: number
 }
+
+/** A write-ahead log up to this size is merged into the file when it is closed: a fraction of a second. */
+const tidyBytesMax = 2 * 2 ** 20
 
 /**
  * Rows into one DuckDB file, with the position of each partition in the same transaction. One opener: this thread's.
@@ -129,8 +132,11 @@ export class DuckDbSink implements Sink {
       await this.#snapshots?.close()
       const database = this.#database
       this.#database = undefined
-      // Only tidies the write-ahead log away; what is committed is safe in it.
-      const tidied = database?.connection.run('checkpoint').catch(() => undefined)
+      // Only tidies the write-ahead log away; what is committed is safe in it. A large one is left to the next opener: an end
+      // that outlasts its deadline would tear the thread out of DuckDB, which aborts the process.
+      const logBytes = statSync(`${this.#path}.wal`, { throwIfNoEntry: false })?.size ?? 0
+      const statement = logBytes > tidyBytesMax ? 'pragma disable_checkpoint_on_shutdown' : 'checkpoint'
+      const tidied = database?.connection.run(statement).catch(() => undefined)
       if (failPointsArmed) await failPoint('in-checkpoint')
       await tidied
       closeDatabase(database)
