@@ -56,14 +56,19 @@ export const quotedNames = (fields: readonly TableField[]): string[] =>
 export const rowsOf = (ranges: readonly RowRange[]): CopyRows[] =>
   ranges.map(({ batch, from, to }) => ({ columns: batch.columns, from, to }))
 
-/** Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20), -0 in jsonb. */
+/**
+ * Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20), -0 in jsonb. And
+ * NUL in texts, which the server would refuse, but one row a COPY: of many such rows each would cost a round trip.
+ */
 export function bentRows(batch: Batch, from: number, fields: readonly TableField[]): PoisonRow[] {
   const found = fields.flatMap((field, index) => {
     const column = batch.columns[index]!
     if (field.encoding.form === 'uint64AsInt64') return tooLarge(column, field, from, batch.rowCount)
     if (field.encoding.form === 'jsonb') return negativeZeros(column, field.name, from, batch.rowCount)
-    if (field.lengthMax !== undefined) return tooLong(column, field.name, field.lengthMax, from, batch.rowCount)
-    return []
+    if (batch.table.columns[index]!.type !== 'string') return []
+    const nuls = withNul(column, field.name, from, batch.rowCount)
+    if (field.lengthMax === undefined) return nuls
+    return [...tooLong(column, field.name, field.lengthMax, from, batch.rowCount), ...nuls]
   })
   const byRow = new Map(found.map((poison) => [poison.row, poison]))
   return [...byRow.values()].sort((one, other) => one.row - other.row)
@@ -76,6 +81,18 @@ function tooLarge(column: Column, { name }: TableField, from: number, to: number
   for (let row = from; row < to; row++) {
     if (words[row * 2 + 1]! < 0x8000_0000) continue
     rows.push({ row, reason: `column ${name}: the uint64 is out of range for type bigint`, code: '22003' })
+  }
+  return rows
+}
+
+function withNul(column: Column, name: string, from: number, to: number): PoisonRow[] {
+  const { offsets, bytes } = column as Column & { kind: 'variable' }
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, offsets[to])
+  const rows: PoisonRow[] = []
+  let row = from
+  for (let at = all.indexOf(0, offsets[from]); at >= 0; at = all.indexOf(0, offsets[row + 1])) {
+    while (offsets[row + 1]! <= at) row++
+    rows.push({ row, reason: `column ${name}: a text of PostgreSQL cannot hold the character NUL`, code: '22021' })
   }
   return rows
 }
