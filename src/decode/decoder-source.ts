@@ -53,6 +53,8 @@ export function decoderSource(
   const rowEnd = rowEndSource(layout)
   const begin = beginSource(layout)
   const headers = plan.metadata.flatMap((metadata) => (typeof metadata === 'string' ? [] : [metadata.header]))
+  // None of a table of nothing but JSON: no column of it is compiled.
+  const shared = layout.split ? [...columnNames(layout), ...layout.kept] : []
   const source = [
     `'use strict'`,
     'const { words, unsigned, readVarint, readUnsigned, skipField, copyText, copyBytes } = tools',
@@ -62,7 +64,7 @@ export function decoderSource(
     ...layout.closed.map((_, index) => `const k${index} = closed[${index}]`),
     ...layout.messages.map((_, index) => `const s${index} = shapes[${index}]`),
     `const places = new Int32Array(${headers.length * 2})`,
-    ...(layout.split ? [`var ${[...columnNames(layout), ...layout.kept].join(', ')}`] : []),
+    ...(shared.length > 0 ? [`var ${shared.join(', ')}`] : []),
     ...layout.functions,
     'return function run(slab, view, partition, topic, topicView, row, offsets, refuse, tombstone) {',
     'const bytes = slab.bytes, count = slab.count',

@@ -17,8 +17,8 @@ import { Choices, randomProto, randomWire } from './random-wire.ts'
 /** How many records are decoded in all ways. A longer run: MILLRACE_PROPERTY_RUNS=5000000, of more records a type. */
 const recordCount = Number(process.env['MILLRACE_PROPERTY_RUNS'] ?? 100_000)
 const recordsPerType = recordCount > 1_000_000 ? 2000 : 160
-/** Of the random values; printed when done. MILLRACE_PROPERTY_SEED repeats a run. */
-const seed = Number(process.env['MILLRACE_PROPERTY_SEED'] ?? Date.now() % 2 ** 31)
+/** Of the random values; printed when done. The suite's is always the same one, MILLRACE_PROPERTY_SEED tries others. */
+const seed = Number(process.env['MILLRACE_PROPERTY_SEED'] ?? 1)
 /** Whether every record is broken somewhere, and not one in three: MILLRACE_PROPERTY_MUTATED=1. */
 const allMutated = process.env['MILLRACE_PROPERTY_MUTATED'] === '1'
 
