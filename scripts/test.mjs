@@ -14,8 +14,8 @@ import { TestReport } from './test-report.mjs'
 
 const dist = join(root, 'dist')
 /** For one file with all its tests: node:test has no limit for a single test before Node 21. */
-const unitFileTimeoutMs = 180_000
-const integrationFileTimeoutMs = 300_000
+const unitFileTimeoutMs = 300_000
+const integrationFileTimeoutMs = 600_000
 const benchTimeoutMs = 120_000
 
 const filters = process.argv.slice(2)
