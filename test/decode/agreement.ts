@@ -18,6 +18,11 @@ export const stricter: readonly { readonly code: RecordFaultCode; readonly fault
     fault: /does not fit 32 bits/,
     why: 'the upper half is cut off there: another number would be stored than was sent',
   },
+  {
+    code: 'MALFORMED',
+    fault: /a varint longer than 10 bytes/,
+    why: 'the specification ends a varint there; of a field that is passed over the length is not looked at there',
+  },
   { code: 'MALFORMED', fault: /a varint of more than 64 bits/, why: 'bits beyond the 64th are dropped there' },
   {
     code: 'MALFORMED',
