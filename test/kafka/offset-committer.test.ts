@@ -122,4 +122,20 @@ describe('OffsetCommitter', () => {
     assert.equal(await second, true)
     assert.equal(committer.committed(at(0, 0)), 10)
   })
+  test('commits at its interval until it is stopped', async (context) => {
+    context.mock.timers.enable({ apis: ['setInterval'] })
+    const { requests, state, committer } = setUp()
+    state.watermarks = [at(0, 10)]
+    committer.start(1000)
+    context.mock.timers.tick(1000)
+    await Promise.resolve()
+    assert.equal(requests.length, 1)
+    requests[0]?.answer()
+    await new Promise(setImmediate)
+    committer.stop()
+    state.watermarks = [at(0, 20)]
+    context.mock.timers.tick(5000)
+    await Promise.resolve()
+    assert.equal(requests.length, 1)
+  })
 })
