@@ -29,7 +29,8 @@ try {
   const over = { reader: 'native' }
   const samples = await inTurns(rounds, {
     ...(python && {
-      "Python's confluent-kafka, upb decode only": () => python.sample(bootstrap, topic, partitions, records),
+      "Python's confluent-kafka, upb decode only": () =>
+        python.sample('confluent-kafka.py', bootstrap, topic, partitions, records),
     }),
     'millrace, native reader, blackhole': () =>
       daemonSample({ bootstrap, topic, deadLetterTopic, records, good, sink: { type: 'blackhole' }, over, folder }),

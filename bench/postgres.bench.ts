@@ -11,7 +11,7 @@ import { copyFileSample } from './support/copy-file.ts'
 import { figure, print } from './support/figures.ts'
 import type { Sample } from './support/figures.ts'
 import { measureLatency } from './support/latency.ts'
-import { pythonSample } from './support/python.ts'
+import { PythonRival } from './support/python-rival.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample } from './support/ways.ts'
 
@@ -20,6 +20,8 @@ const records = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 20_000 : 500_000
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? (smoke ? 1 : 3))
 const partitions = 8
 
+// The Python side is installed at full size only.
+const python = smoke ? undefined : PythonRival.install()
 const broker = await sharedKafkaBroker()
 const server = await startPostgres({ settings: { max_wal_size: '4GB' } })
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
@@ -56,7 +58,6 @@ try {
     await server.query('drop table if exists floor; create table floor (like readings)')
     return hasPsql() ? psqlSample(file) : copyFileSample(server.url, 'floor', file, good)
   }
-  const python = pythonSample(broker.bootstrap, topic, server.url, good, smoke)
   const samples = await inTurns(rounds, {
     [hasPsql() ? 'psql \\copy of a binary file' : 'COPY of a binary file through pg, without psql']: floor,
     'millrace, append': append,
@@ -69,7 +70,7 @@ try {
             await server.query(
               'create table rival (like readings); alter table rival add primary key (_partition, _offset)',
             )
-            return python()
+            return python.sample('postgres-copy.py', broker.bootstrap, topic, server.url, good)
           },
         }),
   })

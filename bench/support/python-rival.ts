@@ -7,7 +7,7 @@ import { readingProto } from '../../test/support/readings.ts'
 import type { Sample } from './figures.ts'
 import { programSample } from './ways.ts'
 
-/** Python's confluent-kafka with what it needs, in a virtual environment of the benches' own below .cache. */
+/** What people write in Python, with what it needs, in a virtual environment of the benches' own below .cache. */
 export class PythonRival {
   readonly #python: string
   readonly #generated: string
@@ -36,9 +36,10 @@ export class PythonRival {
     return new PythonRival(python, join(folder, 'generated'))
   }
 
-  sample(bootstrap: string, topic: string, partitions: number, records: number): Promise<Sample> {
-    const script = join(projectRoot(), 'bench/rivals/confluent-kafka.py')
-    return programSample(this.#python, [script, bootstrap, topic, String(partitions), String(records), this.#generated])
+  /** Runs a script of bench/rivals; its last argument is the folder of the generated code. */
+  sample(script: string, ...args: readonly (string | number)[]): Promise<Sample> {
+    const file = join(projectRoot(), 'bench/rivals', script)
+    return programSample(this.#python, [file, ...args.map(String), this.#generated])
   }
 }
 

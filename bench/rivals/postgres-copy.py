@@ -1,18 +1,20 @@
 """The rival in Python: confluent-kafka's consume(), protobuf's upb, psycopg's COPY into a staging table, and an insert that
-leaves out what is there already. Arguments: brokers, topic, URL, records. Prints one Sample as JSON."""
+leaves out what is there already. Arguments: brokers, topic, URL, records, the folder of the generated code. Prints one
+Sample as JSON."""
 import json
 import os
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), ".cache", "bench-python", "generated"))
-
 import psycopg
 from confluent_kafka import Consumer
 from google.protobuf.message import DecodeError
-from telemetry_pb2 import Quality, Reading
 
-brokers, topic, url, wanted = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+brokers, topic, url, records, generated = sys.argv[1:]
+sys.path.insert(0, generated)
+from telemetry_pb2 import Quality, Reading  # noqa: E402
+
+wanted = int(records)
 columns = (
     "device_id, sensor, sequence, measured_at, value, unit, quality, battery, firmware, "
     "location_latitude, location_longitude, _partition, _offset"
