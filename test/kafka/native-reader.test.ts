@@ -420,9 +420,11 @@ test('members that come and go hand every partition on without a gap or a double
 
 test('fifty connects and disconnects in full flow leave the memory as it was', async () => {
   const script = new URL(`./native-reader-cycles${extname(import.meta.url)}`, import.meta.url)
-  const child = fork(script, [broker.bootstrap, topic], { execArgv: ['--expose-gc'] })
-  const [code] = (await once(child, 'exit')) as [number]
-  assert.equal(code, 0)
+  const child = fork(script, [broker.bootstrap, topic], { execArgv: ['--expose-gc'], silent: true })
+  let complaint = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (complaint += text))
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  assert.deepEqual({ code, signal }, { code: 0, signal: null }, complaint)
 })
 
 test('a consumer that is not connected, or is not the one it says, is refused with the reason', async () => {
