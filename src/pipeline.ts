@@ -106,7 +106,7 @@ export class Pipeline implements Health {
       const sizes = sizePools(config)
       const memory = planMemory(config.memory.maxBytes, partitions, [...sizes.values()])
       log.info({ partitions, pools: Object.fromEntries(sizes), memory }, 'memory divided')
-      const consumer = new Consumer(consumerSettings(config.kafka, memory), {
+      const consumer = new Consumer(consumerSettings(config.kafka, memory, partitions), {
         rebalance: (event) => {
           metrics.rebalances.inc({ kind: event.kind === 'revoke' && event.lost ? 'lost' : event.kind })
           late.pipeline?.rebalance(event)
@@ -287,7 +287,7 @@ export class Pipeline implements Health {
     this.#onStopped(lane, error)
   }
 
-  /** From the consumer: librdkafka's statistics, once a second. */
+  /** From the consumer: librdkafka's statistics, once a second or, of very many partitions, some seconds. */
   statistics(json: string): void {
     for (const log of parseStatistics(json)) {
       const lane = this.lanes.get(log.topic, log.partition)
@@ -298,6 +298,9 @@ export class Pipeline implements Health {
       this.#logs.set(lane, log)
     }
     this.#assignment.settleDoubts()
+  }
+
+  measure(): void {
     this.#parts.report.gauges({
       lanes: this.lanes,
       books: this.books,

@@ -30,10 +30,14 @@ export function connectionSettings(kafka: Config['kafka']): Settings {
 /** What librdkafka keeps of a small message in a queue beside its payload: the operation, the message, its share of a buffer. */
 const queuedMessageBytes = 512
 
+/** Librdkafka tells of every partition in one text: so long at least for each of them. */
+const statisticsMsAPartition = 10
+
 /** The consumer's settings; the user's `kafka.properties` win over ours. `memory` is what librdkafka may hold. */
 export function consumerSettings(
   kafka: Config['kafka'],
   memory: { readonly queuedBytesAPartition: number; readonly fetchBytesAPartition: number },
+  partitions = 0,
 ): Settings {
   const settings: Settings = {
     ...connectionSettings(kafka),
@@ -52,7 +56,8 @@ export function consumerSettings(
     'queued.max.messages.kbytes': Math.max(1, Math.floor(memory.queuedBytesAPartition / 1024)),
     'queued.min.messages': Math.max(1000, Math.floor(memory.queuedBytesAPartition / queuedMessageBytes)),
     'fetch.message.max.bytes': memory.fetchBytesAPartition,
-    'statistics.interval.ms': 1000,
+    // Idle, a thousand partitions would else cost a percent of a core.
+    'statistics.interval.ms': Math.max(1000, partitions * statisticsMsAPartition),
     'enable.partition.eof': false,
     // A partition that was added waits at the most so long to be read; the default is five minutes.
     'topic.metadata.refresh.interval.ms': 30_000,

@@ -6,6 +6,8 @@ import { ConfigError } from '../errors.ts'
 
 /** What the probes and the status page tell of the daemon. */
 export interface Health {
+  /** Sets the gauges: asked when someone looks at them, because setting a thousand lanes' each second is work for nobody. */
+  measure(): void
   /** Why the process should be restarted, in sentences: it makes no progress outside a named waiting state. Else empty. */
   stalls(): readonly string[]
   /** Why it is not ready, in sentences: empty once the group is joined, no route is refused and no lane stands still. */
@@ -34,6 +36,7 @@ export class AdminServer {
       if (!this.#hostAllowed(request.headers.host)) return send(403, 'text/plain', 'this Host is not served\n')
       switch (new URL(request.url ?? '/', 'http://admin').pathname) {
         case '/metrics':
+          health.measure()
           registry.metrics().then(
             (text) => send(200, registry.contentType, text),
             (error: Error) => send(500, 'text/plain', `${error.message}\n`),

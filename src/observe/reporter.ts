@@ -126,7 +126,7 @@ export class Reporter implements Omit<DispatchEvents & AssignmentEvents, 'change
     if (error) this.#log.warn({ error }, 'commit failed: the watermarks go with the next one')
   }
 
-  /** Sets the gauges; called with each statistics event. */
+  /** Sets the gauges; called when they are looked at. */
   gauges(state: {
     readonly lanes: LaneSet
     readonly books: Books

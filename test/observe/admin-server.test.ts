@@ -7,7 +7,9 @@ import { createMetrics } from '../../src/observe/metrics.ts'
 
 const health: { stalls: string[]; unready: string[] } = { stalls: [], unready: ['the group is not joined yet'] }
 const metrics = createMetrics()
+let looks = 0
 const server = new AdminServer(metrics.registry, {
+  measure: () => metrics.recordsInFlight.set(++looks),
   stalls: () => health.stalls,
   unready: () => health.unready,
   status: () => ({ lanes: [] }),
@@ -56,6 +58,11 @@ describe('AdminServer', () => {
     }
   })
 
+  test('gauges are measured when they are looked at', async () => {
+    looks = 41
+    assert.match((await ask('/metrics')).body, /^millrace_records_in_flight 42$/m)
+  })
+
   test('the probes follow the health', async () => {
     assert.deepEqual([(await ask('/live')).status, (await ask('/ready')).status], [200, 503])
     assert.match((await ask('/ready')).body, /^not ready\nthe group is not joined yet\n$/)
@@ -77,7 +84,12 @@ describe('AdminServer', () => {
   })
 
   test('a port that is taken is a problem of the configuration', async () => {
-    const second = new AdminServer(metrics.registry, { stalls: () => [], unready: () => [], status: () => null })
+    const second = new AdminServer(metrics.registry, {
+      measure: () => undefined,
+      stalls: () => [],
+      unready: () => [],
+      status: () => null,
+    })
     await assert.rejects(second.listen('127.0.0.1', port), (error: unknown) => {
       assert.ok(error instanceof ConfigError)
       assert.deepEqual(
