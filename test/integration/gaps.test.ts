@@ -33,9 +33,17 @@ async function setUp() {
   await broker.createTopic(topic, 1)
   await broker.createTopic(dead, 1)
   const sink = { type: 'duckdb', path }
-  const config = readingsConfig({ bootstrap: broker.bootstrap, group, topic, deadLetterTopic: dead, sink }) as {
-    kafka: object
-  }
+  // A fetch that waits at the broker while its daemon is suspended is answered long before a new producer has connected;
+  // else it takes the records along that the test is about to delete.
+  const properties = { 'fetch.wait.max.ms': 5 }
+  const config = readingsConfig({
+    bootstrap: broker.bootstrap,
+    group,
+    topic,
+    deadLetterTopic: dead,
+    sink,
+    properties,
+  }) as { kafka: object }
   return {
     topic,
     path,

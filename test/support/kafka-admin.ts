@@ -17,7 +17,7 @@ const {
   ERR_UNKNOWN_TOPIC_OR_PART,
 } = kafka.CODES.ERRORS
 const requestTimeoutMs = 15_000
-const settledWithinMs = 15_000
+const settledWithinMs = 60_000
 const askAgainAfterMs = 10
 
 /** What tests ask of a cluster beside reading and writing, in plain numbers. One connection, made when first needed. */
