@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs'
 import { simulatedReadings } from '../../src/commands/simulated-readings.ts'
 import { loadMessageType } from '../../src/decode/schema-source.ts'
-import { planTable, type TablePlan } from '../../src/decode/table-plan.ts'
+import { planTable, type PlanOptions, type TablePlan } from '../../src/decode/table-plan.ts'
 import { packSlab, SlabView } from '../../src/kafka/slab.ts'
 import { readingMessage, readingProto } from '../../test/support/readings.ts'
 
@@ -21,8 +21,10 @@ export async function decodeLoads(recordCount: number): Promise<Readonly<Record<
   return {
     reading: load(readingType, planTable(readingType), recordCount, readings(readingType)),
     nested: random(nestedProto, recordCount),
+    'nested, native lists': random(nestedProto, recordCount, { lists: 'native' }),
+    lists: random(listsProto, recordCount >> 1, { lists: 'native' }),
     'wide, 120 fields': random(wideProto(120), recordCount >> 2),
-    'wide, 10 of 120 fields': random(wideProto(120), recordCount >> 2, wideChosen),
+    'wide, 10 of 120 fields': random(wideProto(120), recordCount >> 2, { columns: wideChosen }),
     'wide, 250 fields': random(wideProto(250), recordCount >> 3),
     'wide, 1000 fields': random(wideProto(1000), recordCount >> 5),
     strings: random(stringsProto, recordCount >> 1),
@@ -48,6 +50,9 @@ const nestedProto = `message Test {
   message Fix { fixed64 taken = 1; uint32 satellites = 2; }
 }`
 
+const listsProto = `enum E { ZERO = 0; ONE = 1; }
+  message Test { repeated double reals = 1; repeated sint64 wides = 2; repeated string texts = 3; repeated E kinds = 4; }`
+
 const stringsProto = `message Test { ${[1, 2, 3, 4, 5, 6, 7, 8].map((id) => `string s${id} = ${id};`).join(' ')} }`
 
 function wideProto(count: number): string {
@@ -58,17 +63,18 @@ function wideProto(count: number): string {
 
 const wideChosen = Array.from({ length: 10 }, (_, index) => `f${index * 12 + (index % 6)}`)
 
-function random(proto: string, recordCount: number, columns?: readonly string[]): DecodeLoad {
+function random(proto: string, recordCount: number, options: PlanOptions = {}): DecodeLoad {
   const root = protobuf.parse(`syntax = "proto3"; ${proto}`, { keepCase: true }).root
   const type = root.resolveAll().lookupType('Test')
   const next = seeded(7)
-  const plan = planTable(type, columns === undefined ? {} : { columns })
+  const plan = planTable(type, options)
   return load(type, plan, recordCount, () => type.encode(type.fromObject(randomObject(type, next))).finish())
 }
 
 function randomObject(type: protobuf.Type, next: () => number): object {
   const value = (field: protobuf.Field): unknown => {
     if (field.resolvedType instanceof protobuf.Type) return randomObject(field.resolvedType, next)
+    if (field.resolvedType !== null) return Math.floor(next() * 2)
     if (field.type === 'string') return 'telemetry-value-'.repeat(4).slice(0, 8 + Math.floor(next() * 40))
     if (field.type === 'bool') return next() < 0.5
     if (field.type === 'double' || field.type === 'float') return next() * 100

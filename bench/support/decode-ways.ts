@@ -1,6 +1,7 @@
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf'
 import type protobuf from 'protobufjs'
 import { type AnyColumnBuilder, createColumnBuilder } from '../../src/decode/column-builder.ts'
+import { ColumnMemory } from '../../src/decode/column-memory.ts'
 import type { Decoder } from '../../src/decode/decoder.ts'
 import { createCompiledDecoder } from '../../src/decode/decoder-compiler.ts'
 import { createReferenceDecoder } from '../../src/decode/reference-decoder.ts'
@@ -27,7 +28,11 @@ export function decodeWays(type: protobuf.Type, plan: TablePlan): Readonly<Recor
 
 function decoderWay(decoder: Decoder): DecodeWay {
   const origin = { topic: 'readings', partition: 0 }
-  return (slabs) => decoder.decode(slabs, origin).rowCount
+  return (slabs) => {
+    const { rowCount, release } = decoder.decode(slabs, origin)
+    release()
+    return rowCount
+  }
 }
 
 /** What is generated for a type at run time is what `pbjs` writes to a file: the same generator makes both. */
@@ -54,10 +59,12 @@ function eachRecord(decode: (value: Uint8Array) => void): DecodeWay {
 
 /** As one would write it: an object a record, its fields into the columns; nothing is checked beyond what protobufjs does. */
 function plainWay(type: protobuf.Type, plan: TablePlan): DecodeWay {
-  const builders: readonly AnyColumnBuilder[] = plan.columns.map(({ type }) => createColumnBuilder(type))
+  const memory = new ColumnMemory()
+  const builders: readonly AnyColumnBuilder[] = plan.columns.map(({ type }) => createColumnBuilder(type, memory))
   const append = messageAppender(plan, builders, new WireShapes())
   return (slabs) => {
     let rows = 0
+    memory.begin()
     for (const builder of builders) builder.begin(slabs.reduce((sum, { count }) => sum + count, 0))
     for (const slab of slabs) {
       for (let record = 0; record < slab.count; record++, rows++) {

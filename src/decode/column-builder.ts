@@ -1,8 +1,10 @@
+import type { ColumnMemory } from './column-memory.ts'
 import { type Column, type ColumnType, type FixedValues, type ItemColumn, itemTypeOf } from './columns.ts'
+import { ValidityBuilder } from './validity-builder.ts'
 
 /**
  * A column that grows row by row. One builder serves many columns in turn: `begin`, rows, `finish`, which hands the arrays
- * over and keeps nothing. All builders of a table take one value a row; the row's number is the only mark that is
+ * over and keeps nothing. The arrays are of the memory that the builder was given. All builders of a table take one value a row; the row's number is the only mark that is
  * needed to undo it, so a good row pays nothing for the chance of a bad one.
  */
 export interface ColumnBuilder {
@@ -25,15 +27,16 @@ export type ItemColumnBuilder = NumberColumnBuilder | WideColumnBuilder | Variab
 export type AnyColumnBuilder = ItemColumnBuilder | ListColumnBuilder
 
 /** The builder for a column of `type`. */
-export function createColumnBuilder(type: ColumnType): AnyColumnBuilder {
+export function createColumnBuilder(type: ColumnType, memory: ColumnMemory): AnyColumnBuilder {
   const itemType = itemTypeOf(type)
-  return itemType === undefined ? createItemBuilder(type) : new ListColumnBuilder(createItemBuilder(itemType))
+  if (itemType === undefined) return createItemBuilder(type, memory)
+  return new ListColumnBuilder(createItemBuilder(itemType, memory), memory)
 }
 
-function createItemBuilder(type: ColumnType): ItemColumnBuilder {
-  if (type in wideArrays) return new WideColumnBuilder(wideArrays[type as keyof typeof wideArrays])
-  if (type in numberArrays) return new NumberColumnBuilder(numberArrays[type as keyof typeof numberArrays])
-  return new VariableColumnBuilder()
+function createItemBuilder(type: ColumnType, memory: ColumnMemory): ItemColumnBuilder {
+  if (type in wideArrays) return new WideColumnBuilder(wideArrays[type as keyof typeof wideArrays], memory)
+  if (type in numberArrays) return new NumberColumnBuilder(numberArrays[type as keyof typeof numberArrays], memory)
+  return new VariableColumnBuilder(memory)
 }
 
 const numberArrays = {
@@ -52,7 +55,7 @@ const wideArrays = {
   duration: BigInt64Array,
 } as const
 
-type NumberArray = Uint8Array | Int32Array | Uint32Array | Float32Array | Float64Array
+type NumberArray = InstanceType<NumberArrayKind>
 type NumberArrayKind = (typeof numberArrays)[keyof typeof numberArrays]
 
 /**
@@ -68,12 +71,15 @@ const bytesMin = 1024
 /** bool, int32, uint32, float32, float64. */
 export class NumberColumnBuilder implements ColumnBuilder {
   readonly #kind: NumberArrayKind
-  readonly #validity = new ValidityBuilder()
+  readonly #memory: ColumnMemory
+  readonly #validity: ValidityBuilder
   #values: NumberArray
   #rowCount = 0
 
-  constructor(kind: NumberArrayKind) {
+  constructor(kind: NumberArrayKind, memory: ColumnMemory) {
     this.#kind = kind
+    this.#memory = memory
+    this.#validity = new ValidityBuilder(memory)
     this.#values = new kind(0)
   }
 
@@ -82,7 +88,7 @@ export class NumberColumnBuilder implements ColumnBuilder {
   }
 
   begin(rowsExpected: number): void {
-    this.#values = new this.#kind(Math.max(rowsMin, rowsExpected))
+    this.#values = this.#take(Math.max(rowsMin, rowsExpected))
     this.#rowCount = 0
     this.#validity.begin()
   }
@@ -112,22 +118,30 @@ export class NumberColumnBuilder implements ColumnBuilder {
   }
 
   #grow(): void {
-    const grown = new this.#kind(rowsAfter(this.#values.length))
-    grown.set(this.#values)
-    this.#values = grown
+    const outgrown = this.#values
+    this.#values = this.#take(rowsAfter(outgrown.length))
+    this.#values.set(outgrown)
+    this.#memory.give(outgrown.buffer)
+  }
+
+  #take(rows: number): NumberArray {
+    return new this.#kind(this.#memory.take(rows * this.#kind.BYTES_PER_ELEMENT))
   }
 }
 
 /** int64, uint64, timestamp, timestampNanos, duration: set by 32-bit words, because a BigInt for each value would be garbage. */
 export class WideColumnBuilder implements ColumnBuilder {
   readonly #kind: typeof BigInt64Array | typeof BigUint64Array
-  readonly #validity = new ValidityBuilder()
+  readonly #memory: ColumnMemory
+  readonly #validity: ValidityBuilder
   /** Low word first: we run on little-endian machines only, as slabs do. */
   #words = new Int32Array(0)
   #rowCount = 0
 
-  constructor(kind: typeof BigInt64Array | typeof BigUint64Array) {
+  constructor(kind: typeof BigInt64Array | typeof BigUint64Array, memory: ColumnMemory) {
     this.#kind = kind
+    this.#memory = memory
+    this.#validity = new ValidityBuilder(memory)
   }
 
   get rowCount(): number {
@@ -135,7 +149,7 @@ export class WideColumnBuilder implements ColumnBuilder {
   }
 
   begin(rowsExpected: number): void {
-    this.#words = new Int32Array(Math.max(rowsMin, rowsExpected) * 2)
+    this.#words = new Int32Array(this.#memory.take(Math.max(rowsMin, rowsExpected) * 8))
     this.#rowCount = 0
     this.#validity.begin()
   }
@@ -189,9 +203,10 @@ export class WideColumnBuilder implements ColumnBuilder {
   }
 
   #grow(): void {
-    const grown = new Int32Array(rowsAfter(this.#words.length / 2) * 2)
-    grown.set(this.#words)
-    this.#words = grown
+    const outgrown = this.#words
+    this.#words = new Int32Array(this.#memory.take(rowsAfter(outgrown.length / 2) * 8))
+    this.#words.set(outgrown)
+    this.#memory.give(outgrown.buffer)
   }
 }
 
@@ -206,7 +221,8 @@ const loopLengthMax = 20
 
 /** string, bytes, json. */
 export class VariableColumnBuilder implements ColumnBuilder {
-  readonly #validity = new ValidityBuilder()
+  readonly #memory: ColumnMemory
+  readonly #validity: ValidityBuilder
   #offsets = new Uint32Array(1)
   #bytes = Buffer.alloc(0)
   #byteCount = 0
@@ -214,13 +230,18 @@ export class VariableColumnBuilder implements ColumnBuilder {
   /** What the last column took: the next one of the same table is likely to take as much. */
   #bytesExpected = bytesMin
 
+  constructor(memory: ColumnMemory) {
+    this.#memory = memory
+    this.#validity = new ValidityBuilder(memory)
+  }
+
   get rowCount(): number {
     return this.#rowCount
   }
 
   begin(rowsExpected: number): void {
-    this.#offsets = new Uint32Array(Math.max(rowsMin, rowsExpected) + 1)
-    this.#bytes = Buffer.allocUnsafeSlow(this.#bytesExpected)
+    this.#offsets = offsetsFor(Math.max(rowsMin, rowsExpected), this.#memory)
+    this.#bytes = Buffer.from(this.#memory.take(this.#bytesExpected))
     this.#byteCount = 0
     this.#rowCount = 0
     this.#validity.begin()
@@ -281,7 +302,7 @@ export class VariableColumnBuilder implements ColumnBuilder {
   }
 
   #endRow(at: number): void {
-    if (this.#rowCount + 1 === this.#offsets.length) this.#offsets = grownOffsets(this.#offsets)
+    if (this.#rowCount + 1 === this.#offsets.length) this.#offsets = grownOffsets(this.#offsets, this.#memory)
     this.#byteCount = at
     this.#offsets[++this.#rowCount] = at
   }
@@ -291,21 +312,25 @@ export class VariableColumnBuilder implements ColumnBuilder {
     if (needed > columnBytesMax) {
       throw new RangeError(`a column of ${needed} bytes exceeds ${columnBytesMax}: lower batch.maxBytes`)
     }
-    const grown = Buffer.allocUnsafeSlow(Math.min(columnBytesMax, Math.max(needed, this.#bytes.length * 2)))
-    this.#bytes.copy(grown, 0, 0, this.#byteCount)
-    this.#bytes = grown
+    const outgrown = this.#bytes
+    this.#bytes = Buffer.from(this.#memory.take(Math.min(columnBytesMax, Math.max(needed, outgrown.length * 2))))
+    outgrown.copy(this.#bytes, 0, 0, this.#byteCount)
+    this.#memory.give(outgrown.buffer)
   }
 }
 
 /** Lists: the items of a row are appended to `items`, then the row is ended. */
 export class ListColumnBuilder implements ColumnBuilder {
   readonly items: ItemColumnBuilder
-  readonly #validity = new ValidityBuilder()
+  readonly #memory: ColumnMemory
+  readonly #validity: ValidityBuilder
   #offsets = new Uint32Array(1)
   #rowCount = 0
 
-  constructor(items: ItemColumnBuilder) {
+  constructor(items: ItemColumnBuilder, memory: ColumnMemory) {
     this.items = items
+    this.#memory = memory
+    this.#validity = new ValidityBuilder(memory)
   }
 
   get rowCount(): number {
@@ -314,14 +339,14 @@ export class ListColumnBuilder implements ColumnBuilder {
 
   begin(rowsExpected: number): void {
     this.items.begin(rowsExpected)
-    this.#offsets = new Uint32Array(Math.max(rowsMin, rowsExpected) + 1)
+    this.#offsets = offsetsFor(Math.max(rowsMin, rowsExpected), this.#memory)
     this.#rowCount = 0
     this.#validity.begin()
   }
 
   /** What was appended to `items` since the last row is a row. */
   endRow(): void {
-    if (this.#rowCount + 1 === this.#offsets.length) this.#offsets = grownOffsets(this.#offsets)
+    if (this.#rowCount + 1 === this.#offsets.length) this.#offsets = grownOffsets(this.#offsets, this.#memory)
     this.#offsets[++this.#rowCount] = this.items.rowCount
   }
 
@@ -347,59 +372,23 @@ export class ListColumnBuilder implements ColumnBuilder {
   }
 }
 
-/** The rows that have no value. Allocates nothing before the first of them. */
-class ValidityBuilder {
-  /** Bits of rows to come are set, so that a value costs nothing here. */
-  #bits: Uint8Array | undefined
-  #nullCount = 0
-
-  begin(): void {
-    this.#bits = undefined
-    this.#nullCount = 0
-  }
-
-  clear(row: number, capacity: number): void {
-    const byteCount = (capacity + 7) >> 3
-    if (this.#bits === undefined || this.#bits.length < byteCount) {
-      const grown = new Uint8Array(byteCount).fill(0xff)
-      if (this.#bits !== undefined) grown.set(this.#bits)
-      this.#bits = grown
-    }
-    this.#bits[row >> 3]! &= ~(1 << (row & 7))
-    this.#nullCount++
-  }
-
-  rollback(from: number, end: number): void {
-    if (this.#bits === undefined) return
-    for (let row = from; row < end; row++) {
-      const byte = this.#bits[row >> 3]
-      const bit = 1 << (row & 7)
-      if (byte === undefined || (byte & bit) !== 0) continue
-      this.#bits[row >> 3] = byte | bit
-      this.#nullCount--
-    }
-  }
-
-  finish(rowCount: number): Uint8Array | undefined {
-    const bits = this.#nullCount === 0 ? undefined : this.#bits
-    this.begin()
-    if (bits === undefined) return undefined
-    // Rows appended after the last null may lie beyond the bitmap when the column grew since.
-    const byteCount = (rowCount + 7) >> 3
-    if (bits.length >= byteCount) return bits.subarray(0, byteCount)
-    const grown = new Uint8Array(byteCount).fill(0xff)
-    grown.set(bits)
-    return grown
-  }
+/** For so many rows, the first of which begins at 0. */
+export function offsetsFor(rows: number, memory: ColumnMemory): Uint32Array<ArrayBuffer> {
+  const offsets = new Uint32Array(memory.take((rows + 1) * 4))
+  offsets[0] = 0
+  return offsets
 }
 
-function grownOffsets(offsets: Uint32Array): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(rowsAfter(offsets.length - 1) + 1)
-  grown.set(offsets)
+/** A longer copy; what was outgrown goes back. */
+export function grownOffsets(outgrown: Uint32Array<ArrayBuffer>, memory: ColumnMemory): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(memory.take((rowsAfter(outgrown.length - 1) + 1) * 4))
+  grown.set(outgrown)
+  memory.give(outgrown.buffer)
   return grown
 }
 
-function rowsAfter(rows: number): number {
+/** How many rows there is to be room for after so many. */
+export function rowsAfter(rows: number): number {
   if (rows >= rowsMax) throw new RangeError(`a column of over ${rowsMax} rows: lower batch.maxRecords`)
   return Math.min(rowsMax, Math.max(rowsMin, rows * 2))
 }

@@ -1,4 +1,5 @@
 import type { ColumnChoice } from './column-choice.ts'
+import type { ColumnMemory } from './column-memory.ts'
 import type { TableRules } from './columns.ts'
 import { createCompiledDecoder } from './decoder-compiler.ts'
 import type { Decoder } from './decoder.ts'
@@ -40,8 +41,8 @@ export interface RouteDecode {
 
 /**
  * The decoder of a route, ready for its first slab. `columns` is the route's choice; without it there are all.
- * The schema is read from the disk, or from where `from` has it. Rejects with
- * SchemaError: the route cannot work as it is written.
+ * The schema is read from the disk, or from where `from` has it; the columns are made of `memory`, which decoders of one
+ * thread may share. Rejects with SchemaError: the route cannot work as it is written.
  */
 export async function createDecoder(
   decode: RouteDecode,
@@ -49,6 +50,7 @@ export async function createDecoder(
   metadata: readonly Metadata[] = [],
   columns?: readonly ColumnChoice[],
   from?: SchemaFiles,
+  memory?: ColumnMemory,
 ): Promise<Decoder> {
   const plan = await planRoute(decode, metadata, columns, from)
   const { framing = 'none', tombstones = 'skip', decoder = 'compiled' } = decode
@@ -58,7 +60,7 @@ export async function createDecoder(
   const limits = { recordBytesMax: maxRecordBytes, headersMax: maxHeaders }
   // Deletes are taken from the slabs beside the rows: to a decoder they are nothing.
   const nulls = tombstones === 'delete' ? 'skip' : tombstones
-  return create(plan, { tableName, tableRules, framing, tombstones: nulls, limits })
+  return create(plan, { tableName, tableRules, framing, tombstones: nulls, limits, memory })
 }
 
 /** The table of a route, as `createDecoder` lays it out; rejects as that does. */

@@ -1,6 +1,7 @@
 import type { SlabView } from '../kafka/slab.ts'
 import { createColumnBuilder } from './column-builder.ts'
 import { type ColumnArrays, createColumnArrays } from './column-arrays.ts'
+import { ColumnMemory } from './column-memory.ts'
 import type { Column, TableSchema } from './columns.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
 import type { SplitSizes } from './decoder-layout.ts'
@@ -69,24 +70,33 @@ class CompiledDecoder implements Decoder {
   readonly #run: Run
   readonly #limits: RecordLimits
   readonly #framing: Framing
+  readonly #memory: ColumnMemory
   /** Made at the first bad record. */
   #explaining: ReferenceRows | undefined
 
   constructor(
     plan: TablePlan,
-    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault, framing = 'none' }: DecoderOptions,
+    {
+      tableName,
+      tableRules,
+      tombstones = 'skip',
+      limits = recordLimitsDefault,
+      framing = 'none',
+      memory = new ColumnMemory(),
+    }: DecoderOptions,
     sizes: SplitSizes | undefined,
   ) {
     const shapes = new WireShapes()
     const compiled = decoderSource(plan, shapes, limits, framing, sizes)
     this.#limits = limits
     this.#framing = framing
+    this.#memory = memory
     this.table = tableSchema(plan, tableName, tableRules)
     this.#plan = plan
     this.#tombstonesAreBad = tombstones === 'deadLetter'
-    this.#ranged = rangedColumns(plan, compiled, shapes)
+    this.#ranged = rangedColumns(plan, compiled, shapes, memory)
     this.#arrays = plan.columns.map(({ type, nullable }, column) =>
-      this.#ranged[column] === undefined ? createColumnArrays(type, nullable) : undefined,
+      this.#ranged[column] === undefined ? createColumnArrays(type, nullable, memory) : undefined,
     )
     this.#columns = plan.columns.map((_, column) => (this.#ranged[column] ?? this.#arrays[column])!)
     this.#run = bind(compiled, this.#arrays, this.#ranged, messageStarts[framing])
@@ -94,10 +104,11 @@ class CompiledDecoder implements Decoder {
 
   decode(slabs: readonly SlabView[], origin: Origin): Decoded {
     const recordCount = slabs.reduce((sum, { count }) => sum + count, 0)
+    this.#memory.begin()
     for (const column of this.#columns) column.begin(recordCount)
     const topic = new Uint8Array(Buffer.from(origin.topic))
     const topicView = new DataView(topic.buffer)
-    const offsets = new Float64Array(recordCount)
+    const offsets = new Float64Array(this.#memory.take(recordCount * 8))
     const bad: BadRecord[] = []
     let rowCount = 0
     let skipped = 0
@@ -124,6 +135,7 @@ class CompiledDecoder implements Decoder {
       skipped,
       skippedByReason: { tombstone: skipped },
       next,
+      release: this.#memory.handOver(),
     }
   }
 
@@ -148,13 +160,18 @@ function disagreement(): RecordFault {
   )
 }
 
-function rangedColumns(plan: TablePlan, compiled: DecoderSource, shapes: WireShapes): (RangedColumn | undefined)[] {
+function rangedColumns(
+  plan: TablePlan,
+  compiled: DecoderSource,
+  shapes: WireShapes,
+  memory: ColumnMemory,
+): (RangedColumn | undefined)[] {
   const json = new JsonMapping(plan.type.root, plan.enums, shapes)
   return plan.columns.map((schema, column) => {
     const ranged = compiled.ranged.get(column)
     if (ranged === undefined) return undefined
     const { part, depth } = ranged
-    const builder = createColumnBuilder(schema.type)
+    const builder = createColumnBuilder(schema.type, memory)
     const type = narrowedType(ranged.type, [part.field])
     return new RangedColumn(type, depth, builder, fieldAppender(part, builder, json), shapes)
   })

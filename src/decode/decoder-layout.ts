@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs'
+import { itemTypeOf } from './columns.ts'
 import { hasPresence, realOneof } from './reflection.ts'
 import type { Conversion, Part, TablePlan, ValuePart } from './table-plan.ts'
 import type { WireShape, WireShapes } from './wire-shape.ts'
@@ -73,12 +74,32 @@ export class DecoderLayout {
     return this.plan.columns.map((_, column) => column).filter((column) => !this.ranged.has(column))
   }
 
+  isList(column: number): boolean {
+    return itemTypeOf(this.plan.columns[column]!.type) !== undefined
+  }
+
+  /** Whether the column's values, or the items of its lists, are bytes. */
   isVariable(column: number): boolean {
-    return ['string', 'bytes', 'json'].includes(this.plan.columns[column]!.type)
+    return ['string', 'bytes', 'json'].includes(this.#valueType(column))
   }
 
   isWide(column: number): boolean {
-    return ['int64', 'uint64', 'timestamp', 'timestampNanos', 'duration'].includes(this.plan.columns[column]!.type)
+    return ['int64', 'uint64', 'timestamp', 'timestampNanos', 'duration'].includes(this.#valueType(column))
+  }
+
+  #valueType(column: number): string {
+    const { type } = this.plan.columns[column]!
+    return itemTypeOf(type) ?? type
+  }
+
+  /** Where the arrays are of the column's values or items. */
+  arraysOf(column: number): string {
+    return `columns[${column}]${this.isList(column) ? '.items' : ''}`
+  }
+
+  /** Where the next value or item goes in them. */
+  placeIn(column: number): string {
+    return this.isList(column) ? `i${column}` : 'row'
   }
 
   keep(name: string): string {
@@ -120,10 +141,10 @@ export class DecoderLayout {
     return `(p${presence.bit.word} & ${presence.bit.mask}) !== 0`
   }
 
-  /** Lists, maps and whatever becomes JSON; and well-known types that are not as Google defines them. */
+  /** Maps and whatever becomes JSON; and well-known types that are not as Google defines them. */
   isRanged(part: Part | undefined): boolean {
     if (part?.kind !== 'value') return false
-    if (part.conversion === 'json' || part.conversion === 'list') return true
+    if (part.conversion === 'json') return true
     if (isTime(part)) return !isAsDefined(part.field, ['int64', 'int32'])
     return part.conversion === 'wrapper' && !isAsDefined(part.field, [undefined])
   }
@@ -143,9 +164,36 @@ export class DecoderLayout {
     return parts
   }
 
-  /** What makes the column 0 in the row. */
-  zeros(column: number): string[] {
+  /** What takes back what was written to the column in the row. */
+  rewind(column: number): string[] {
+    if (this.isList(column) || this.isVariable(column)) return this.toRowStart(column)
     return this.isWide(column) ? [`c${column}[row * 2] = 0`, `c${column}[row * 2 + 1] = 0`] : [`c${column}[row] = 0`]
+  }
+
+  /** What sets the ends of a column whose rows are of no fixed length to where the row begins. */
+  toRowStart(column: number): string[] {
+    const place = this.placeIn(column)
+    return [
+      ...(this.isList(column) ? [`i${column} = l${column}[row]`] : []),
+      ...(this.isVariable(column) ? [`n${column} = o${column}[${place}]`] : []),
+    ]
+  }
+
+  /** Makes room for `more` bytes in the column, where it is needed. */
+  roomFor(column: number, more: string): string {
+    const arrays = this.arraysOf(column)
+    const grow = `${arrays}.grow(n${column}, ${more}); b${column} = ${arrays}.bytes; d${column} = ${arrays}.view`
+    return `if (n${column} + ${more} > b${column}.length) { ${grow} }`
+  }
+
+  /** Makes room for one more item of a list. */
+  roomForItem(column: number): string {
+    const grow = `${this.arraysOf(column)}.growRows()`
+    if (this.isVariable(column)) {
+      return `if (i${column} + 1 === o${column}.length) { ${grow}; o${column} = ${this.arraysOf(column)}.offsets }`
+    }
+    const used = this.isWide(column) ? `i${column} * 2` : `i${column}`
+    return `if (${used} === c${column}.length) { ${grow}; c${column} = ${this.arraysOf(column)}.slots }`
   }
 
   #assignPresence(type: protobuf.Type, parts: readonly Part[]): void {
@@ -189,12 +237,6 @@ export const timeTools: Readonly<Partial<Record<Conversion, string>>> = {
 /** The part of the plan that shows a field; undefined where none does. */
 export function partOf(field: protobuf.Field, parts: readonly Part[]): Part | undefined {
   return parts.find((part) => part.field === field)
-}
-
-/** Makes room for `more` bytes in the column, where it is needed. */
-export function roomFor(column: number, more: string): string {
-  const grow = `columns[${column}].grow(n${column}, ${more}); b${column} = columns[${column}].bytes; d${column} = columns[${column}].view`
-  return `if (n${column} + ${more} > b${column}.length) { ${grow} }`
 }
 
 /** Whether the message of a well-known type has plain fields of these types, by number, and no other. */

@@ -38,7 +38,8 @@ export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed',
  * A wide table has several functions, each for some of the fields: see `DecoderLayout.split`.
  *
  * `cN` is a column's array, `mN` its validity; of texts `oN` are the offsets, `bN` and `dN` the bytes, `nN` where the next
- * text begins; `vN` is a value that is kept until the row ends; `rN` a column that is not compiled.
+ * text begins; of lists `lN` are the offsets, `iN` where the next item goes in the arrays of the items; `vN` is a value that
+ * is kept until the row ends; `rN` a column that is not compiled.
  */
 export function decoderSource(
   plan: TablePlan,
@@ -104,8 +105,9 @@ function headersSource(columns: number, { headersMax }: RecordLimits): string[] 
 /** Names of the variables of columns. */
 function columnNames(layout: DecoderLayout): string[] {
   return layout.compiledColumns().flatMap((column) => {
+    const list = layout.isList(column) ? ['l', 'i'] : []
     const own = layout.isVariable(column) ? ['o', 'b', 'd', 'n'] : ['c']
-    return [...own, ...(layout.plan.columns[column]!.nullable ? ['m'] : [])].map((letter) => letter + column)
+    return [...list, ...own, ...(layout.plan.columns[column]!.nullable ? ['m'] : [])].map((letter) => letter + column)
   })
 }
 
@@ -113,11 +115,11 @@ function columnNames(layout: DecoderLayout): string[] {
 function beginSource(layout: DecoderLayout): Readonly<Record<'columns' | 'record' | 'undo', readonly string[]>> {
   const declare = layout.split ? '' : 'let '
   const columns = layout.compiledColumns()
-  const variable = columns.filter((column) => layout.isVariable(column))
+  const ofAnyLength = columns.filter((column) => layout.isList(column) || layout.isVariable(column))
   return {
     columns: inParts(layout, columns, (column) => columnLines(layout, column, declare)),
     record: inParts(layout, [...layout.kept], (name) => [`${declare}${name} = 0`]),
-    undo: inParts(layout, variable, (column) => [`n${column} = o${column}[row]`]),
+    undo: inParts(layout, ofAnyLength, (column) => layout.toRowStart(column)),
   }
 }
 
@@ -129,15 +131,17 @@ function inParts<Item>(layout: DecoderLayout, items: readonly Item[], lines: (it
 
 function columnLines(layout: DecoderLayout, column: number, declare: string): string[] {
   const { nullable } = layout.plan.columns[column]!
+  const arrays = layout.arraysOf(column)
   return [
     ...(nullable ? [`${declare}m${column} = columns[${column}].validity`] : []),
+    ...(layout.isList(column) ? [`${declare}l${column} = columns[${column}].offsets`] : []),
     ...(layout.isVariable(column)
       ? [
-          `${declare}o${column} = columns[${column}].offsets`,
-          `${declare}b${column} = columns[${column}].bytes`,
-          `${declare}d${column} = columns[${column}].view`,
-          `${declare}n${column} = o${column}[row]`,
+          `${declare}o${column} = ${arrays}.offsets`,
+          `${declare}b${column} = ${arrays}.bytes`,
+          `${declare}d${column} = ${arrays}.view`,
         ]
-      : [`${declare}c${column} = columns[${column}].slots`]),
+      : [`${declare}c${column} = ${arrays}.slots`]),
+    ...layout.toRowStart(column).map((line) => declare + line),
   ]
 }

@@ -1,5 +1,6 @@
 import type { SlabView } from '../kafka/slab.ts'
 import type { TableRules, TableSchema } from './columns.ts'
+import { ColumnMemory } from './column-memory.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
 import type { Framing } from './framing.ts'
 import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
@@ -16,6 +17,8 @@ export interface DecoderOptions {
   readonly limits?: RecordLimits
   /** Default `none`. */
   readonly framing?: Framing
+  /** What the columns are made of; default: one of the decoder's own. */
+  readonly memory?: ColumnMemory | undefined
 }
 
 /**
@@ -29,21 +32,30 @@ export function createReferenceDecoder(plan: TablePlan, options: DecoderOptions)
 class ReferenceDecoder implements Decoder {
   readonly table: TableSchema
   readonly #tombstones: TombstoneRule
+  readonly #memory: ColumnMemory
   readonly #rows: ReferenceRows
 
   constructor(
     plan: TablePlan,
-    { tableName, tableRules, tombstones = 'skip', limits = recordLimitsDefault, framing = 'none' }: DecoderOptions,
+    {
+      tableName,
+      tableRules,
+      tombstones = 'skip',
+      limits = recordLimitsDefault,
+      framing = 'none',
+      memory = new ColumnMemory(),
+    }: DecoderOptions,
   ) {
     this.table = tableSchema(plan, tableName, tableRules)
     this.#tombstones = tombstones
-    this.#rows = new ReferenceRows(plan, limits, framing)
+    this.#memory = memory
+    this.#rows = new ReferenceRows(plan, limits, framing, memory)
   }
 
   decode(slabs: readonly SlabView[], origin: Origin): Decoded {
     const recordCount = slabs.reduce((sum, { count }) => sum + count, 0)
     this.#rows.begin(recordCount)
-    const offsets = new Float64Array(recordCount)
+    const offsets = new Float64Array(this.#memory.take(recordCount * 8))
     const bad: BadRecord[] = []
     let rowCount = 0
     let tombstones = 0
@@ -74,6 +86,7 @@ class ReferenceDecoder implements Decoder {
       skipped: tombstones,
       skippedByReason: { tombstone: tombstones },
       next,
+      release: this.#memory.handOver(),
     }
   }
 }

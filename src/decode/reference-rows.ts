@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import protobuf from 'protobufjs'
 import type { SlabView } from '../kafka/slab.ts'
 import { type AnyColumnBuilder, createColumnBuilder } from './column-builder.ts'
+import { ColumnMemory } from './column-memory.ts'
 import type { Column } from './columns.ts'
 import type { Origin } from './decoder.ts'
 import { type Framing, framingFault, messageStarts } from './framing.ts'
@@ -22,20 +23,23 @@ export class ReferenceRows {
   readonly #appendMetadata: readonly AppendMetadata[]
   readonly #limits: RecordLimits
   readonly #framing: Framing
+  readonly #memory: ColumnMemory
 
-  constructor(plan: TablePlan, limits: RecordLimits, framing: Framing) {
+  constructor(plan: TablePlan, limits: RecordLimits, framing: Framing, memory = new ColumnMemory()) {
     // Without it protobufjs gives 64-bit integers as doubles, rounded.
     assert(protobuf.util.Long, 'protobufjs has found no package `long`')
     const shapes = new WireShapes()
-    this.#builders = plan.columns.map(({ type }) => createColumnBuilder(type))
+    this.#builders = plan.columns.map(({ type }) => createColumnBuilder(type, memory))
     this.#reader = new MessageReader(plan.type, shapes)
     this.#appendMessage = messageAppender(plan, this.#builders, shapes)
     this.#appendMetadata = metadataAppenders(plan, this.#builders)
     this.#limits = limits
     this.#framing = framing
+    this.#memory = memory
   }
 
   begin(rowsExpected: number): void {
+    this.#memory.begin()
     for (const builder of this.#builders) builder.begin(rowsExpected)
   }
 

@@ -1,4 +1,4 @@
-import { type DecoderLayout, isTime, roomFor, timeTools } from './decoder-layout.ts'
+import { type DecoderLayout, isTime, timeTools } from './decoder-layout.ts'
 import type { Part } from './table-plan.ts'
 
 /** The source that ends a row when its record was read: nulls, times, names, metadata. See `decoderSource`. */
@@ -56,8 +56,9 @@ class RowEndSource {
     if (part.kind === 'message') return this.#finishMessage(part.parts)
     const { column, conversion } = part
     if (this.#layout.isRanged(part)) this.#lines.push(`if (!r${column}.append(bytes)) break one`)
+    else if (conversion === 'list') this.#lines.push(`l${column}[row + 1] = i${column}`)
     else if (conversion === 'enumName') {
-      this.#lines.push(roomFor(column, `t${column}.bytesMax`))
+      this.#lines.push(this.#layout.roomFor(column, `t${column}.bytesMax`))
       this.#layout.enums.set(column, part.field.resolvedType as protobuf.Enum)
       this.#lines.push(`n${column} = t${column}.write(${this.#layout.keep(`v${column}`)}, b${column}, n${column})`)
       this.#lines.push(`o${column}[row + 1] = n${column}`)
@@ -80,10 +81,9 @@ class RowEndSource {
       this.#lines.push(`r${column}.appendNull()`)
       return
     }
-    if (this.#layout.isVariable(column)) {
-      if (staleHere) this.#lines.push(`n${column} = o${column}[row]`)
-      this.#lines.push(`o${column}[row + 1] = n${column}`)
-    } else if (staleHere) this.#lines.push(...this.#layout.zeros(column))
+    if (staleHere) this.#lines.push(...this.#layout.rewind(column))
+    if (this.#layout.isList(column)) this.#lines.push(`l${column}[row + 1] = i${column}`)
+    else if (this.#layout.isVariable(column)) this.#lines.push(`o${column}[row + 1] = n${column}`)
     this.#lines.push(`m${column}[row >> 3] &= ~(1 << (row & 7))`)
   }
 
@@ -95,7 +95,7 @@ class RowEndSource {
       if (typeof metadata !== 'string') return this.#header(column, headers++)
       switch (metadata) {
         case 'topic':
-          this.#lines.push(roomFor(column, 'topic.length'))
+          this.#lines.push(this.#layout.roomFor(column, 'topic.length'))
           this.#lines.push(
             `n${column} = copyBytes(topic, topicView, 0, topic.length, b${column}, d${column}, n${column})`,
           )
@@ -113,7 +113,7 @@ class RowEndSource {
         case 'key':
           this.#lines.push('length = slab.keyBytes(record)')
           this.#lines.push(`if (length < 0) m${column}[row >> 3] &= ~(1 << (row & 7))`, 'else {')
-          this.#lines.push(roomFor(column, 'length'))
+          this.#lines.push(this.#layout.roomFor(column, 'length'))
           this.#lines.push(
             `n${column} = copyBytes(bytes, view, slab.keyStart(record), length, b${column}, d${column}, n${column})`,
           )
@@ -126,7 +126,7 @@ class RowEndSource {
   #header(column: number, index: number): void {
     this.#lines.push(`length = places[${index * 2 + 1}]`)
     this.#lines.push(`if (length < 0) m${column}[row >> 3] &= ~(1 << (row & 7))`, 'else {')
-    this.#lines.push(roomFor(column, 'length'))
+    this.#lines.push(this.#layout.roomFor(column, 'length'))
     this.#lines.push(
       `n${column} = copyText(bytes, view, places[${index * 2}], length, b${column}, d${column}, n${column})`,
       `if (n${column} < 0) break one`,

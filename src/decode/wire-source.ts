@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs'
-import { type DecoderLayout, isTime, partOf, roomFor, timeTools } from './decoder-layout.ts'
+import { type DecoderLayout, isTime, partOf, timeTools } from './decoder-layout.ts'
 import { isClosed } from './reflection.ts'
 import type { Part, ValuePart } from './table-plan.ts'
 
@@ -101,6 +101,7 @@ class WireSource {
   #field(type: protobuf.Type, field: protobuf.Field, part: Part | undefined, end: string, depth: number): void {
     const key = part ?? field
     if (part?.kind === 'value' && this.#layout.isRanged(part)) this.#rangedField(type, part, end, depth)
+    else if (part?.kind === 'value' && part.conversion === 'list') this.#listField(type, part, end)
     else if (field.resolvedType instanceof protobuf.Type) {
       const group = field.delimited
       this.#lines.push(`case ${tagOf(field.id, group ? 3 : 2)}: {`)
@@ -114,9 +115,8 @@ class WireSource {
       }
       this.#lines.push(...this.#layout.setPresent(key), 'continue', '}')
     } else {
-      const scalar = field.resolvedType instanceof protobuf.Enum ? 'enum' : field.type
       this.#lines.push(`case ${tagOf(field.id, this.#layout.shapes.of(type).field(field.id)!.wireType)}: {`)
-      this.#scalar(scalar, field, part as ValuePart | undefined, end, this.#layout.setPresent(key))
+      this.#scalar(field, part as ValuePart | undefined, end, this.#layout.setPresent(key))
       this.#lines.push('continue', '}')
     }
   }
@@ -133,6 +133,22 @@ class WireSource {
     this.#lines.push(`at = skipField(bytes, tag, at, ${end}, ${depth})`, 'if (at < 0) break one')
     this.#freshen(part)
     this.#lines.push(`r${column}.add(start, at)`, ...this.#layout.setPresent(part), 'continue')
+  }
+
+  /** Each value is the next item, whether it comes alone or packed with others. */
+  #listField(type: protobuf.Type, part: ValuePart, end: string): void {
+    const { field } = part
+    const { wireType, packable } = this.#layout.shapes.of(type).field(field.id)!
+    this.#lines.push(`case ${tagOf(field.id, wireType)}: {`)
+    this.#scalar(field, part, end, [])
+    this.#lines.push('continue', '}')
+    if (!packable) return
+    const inner = `end${this.#endCount++}`
+    this.#lines.push(`case ${tagOf(field.id, 2)}: {`)
+    this.#length(end)
+    this.#lines.push(`const ${inner} = at + length`, `while (at < ${inner}) {`)
+    this.#scalar(field, part, inner, [])
+    this.#lines.push('}', 'continue', '}')
   }
 
   /** A message that is an arm of a oneof merges with an earlier one only if no other arm came between. */
@@ -156,8 +172,7 @@ class WireSource {
     const { column, conversion } = part
     if (this.#layout.isRanged(part)) this.#lines.push(`if (!r${column}.discard(bytes)) break one`)
     else if (conversion === 'enumName') this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
-    else if (this.#layout.isVariable(column)) this.#lines.push(`n${column} = o${column}[row]`)
-    else this.#lines.push(...this.#layout.zeros(column))
+    else this.#lines.push(...this.#layout.rewind(column))
     if (isTime(part)) this.#lines.push(`${this.#layout.keep(`v${column}`)} = 0`)
   }
 
@@ -176,41 +191,48 @@ class WireSource {
   }
 
   /** Reads a scalar and stores it in the part's column; without a part it is only checked. */
-  #scalar(type: string, field: protobuf.Field, part: ValuePart | undefined, end: string, present: string[]): void {
+  #scalar(field: protobuf.Field, part: ValuePart | undefined, end: string, present: string[]): void {
     const column = part?.column
+    const type = field.resolvedType instanceof protobuf.Enum ? 'enum' : field.type
     switch (type) {
       case 'string':
       case 'bytes':
         this.#bytes(type, column, end)
         break
       case 'float':
+        this.#fixed(4, column, end, ['view.getFloat32(at, true)'])
+        break
       case 'fixed32':
       case 'sfixed32':
-        this.#lines.push(`if (${end} - at < 4) break one`)
-        if (column !== undefined)
-          this.#lines.push(`c${column}[row] = view.${type === 'float' ? 'getFloat32' : 'getInt32'}(at, true)`)
-        this.#lines.push('at += 4')
+        this.#fixed(4, column, end, ['view.getInt32(at, true)'])
         break
       case 'double':
-        this.#lines.push(`if (${end} - at < 8) break one`)
-        if (column !== undefined) this.#lines.push(`c${column}[row] = view.getFloat64(at, true)`)
-        this.#lines.push('at += 8')
+        this.#fixed(8, column, end, ['view.getFloat64(at, true)'])
         break
       case 'fixed64':
       case 'sfixed64':
-        this.#lines.push(`if (${end} - at < 8) break one`)
-        if (column !== undefined) {
-          this.#lines.push(
-            `c${column}[row * 2] = view.getInt32(at, true)`,
-            `c${column}[row * 2 + 1] = view.getInt32(at + 4, true)`,
-          )
-        }
-        this.#lines.push('at += 8')
+        this.#fixed(8, column, end, ['view.getInt32(at, true)', 'view.getInt32(at + 4, true)'])
         break
       default:
         return this.#varint(type, field, part, end, present)
     }
     this.#lines.push(...present)
+  }
+
+  #fixed(size: number, column: number | undefined, end: string, words: readonly string[]): void {
+    this.#lines.push(`if (${end} - at < ${size}) break one`)
+    if (column !== undefined) this.#store(column, words)
+    this.#lines.push(`at += ${size}`)
+  }
+
+  /** Stores a value of one slot or two: in the row, or as the list's next item. */
+  #store(column: number, [low, high]: readonly string[]): void {
+    const place = this.#layout.placeIn(column)
+    const list = this.#layout.isList(column)
+    if (list) this.#lines.push(this.#layout.roomForItem(column))
+    if (high === undefined) this.#lines.push(`c${column}[${place}] = ${low}`)
+    else this.#lines.push(`c${column}[${place} * 2] = ${low}`, `c${column}[${place} * 2 + 1] = ${high}`)
+    if (list) this.#lines.push(`i${column}++`)
   }
 
   #bytes(type: string, column: number | undefined, end: string): void {
@@ -219,10 +241,12 @@ class WireSource {
       if (type === 'string') this.#lines.push('if (!tools.isUtf8Text(bytes, at, at + length)) break one')
     } else {
       const copy = type === 'string' ? 'copyText' : 'copyBytes'
-      this.#lines.push(`n${column} = o${column}[row]`)
-      this.#lines.push(roomFor(column, 'length'))
+      const list = this.#layout.isList(column)
+      this.#lines.push(list ? this.#layout.roomForItem(column) : `n${column} = o${column}[row]`)
+      this.#lines.push(this.#layout.roomFor(column, 'length'))
       this.#lines.push(`n${column} = ${copy}(bytes, view, at, length, b${column}, d${column}, n${column})`)
       if (type === 'string') this.#lines.push(`if (n${column} < 0) break one`)
+      if (list) this.#lines.push(`o${column}[++i${column}] = n${column}`)
     }
     this.#lines.push('at += length')
   }
@@ -252,20 +276,24 @@ class WireSource {
   #storeVarint(type: string, field: protobuf.Field, part: ValuePart): void {
     const { column, conversion } = part
     const columnType = this.#layout.plan.columns[column]!.type
-    if (conversion === 'enumName') {
+    if (type === 'enum' && this.#layout.isVariable(column)) {
       this.#layout.enums.set(column, field.resolvedType as protobuf.Enum)
-      this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
+      if (conversion === 'list') this.#nameItem(column)
+      else this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
     } else if (columnType in timeTools && type === 'int32') {
       this.#lines.push(`${this.#layout.keep(`v${column}`)} = value`)
     } else if (type === 'sint64') {
       this.#lines.push('value = -(words[0] & 1)')
-      this.#lines.push(`c${column}[row * 2] = ((words[0] >>> 1) | (words[1] << 31)) ^ value`)
-      this.#lines.push(`c${column}[row * 2 + 1] = (words[1] >>> 1) ^ value`)
-    } else if (type.endsWith('64')) {
-      this.#lines.push(`c${column}[row * 2] = words[0]`, `c${column}[row * 2 + 1] = words[1]`)
-    } else if (type === 'sint32') this.#lines.push(`c${column}[row] = (value >>> 1) ^ -(value & 1)`)
-    else if (type === 'bool') this.#lines.push(`c${column}[row] = value !== 0 ? 1 : 0`)
-    else this.#lines.push(`c${column}[row] = value`)
+      this.#store(column, ['((words[0] >>> 1) | (words[1] << 31)) ^ value', '(words[1] >>> 1) ^ value'])
+    } else if (type.endsWith('64')) this.#store(column, ['words[0]', 'words[1]'])
+    else if (type === 'sint32') this.#store(column, ['(value >>> 1) ^ -(value & 1)'])
+    else this.#store(column, [type === 'bool' ? 'value !== 0 ? 1 : 0' : 'value'])
+  }
+
+  #nameItem(column: number): void {
+    this.#lines.push(this.#layout.roomForItem(column), this.#layout.roomFor(column, `t${column}.bytesMax`))
+    this.#lines.push(`n${column} = t${column}.write(value, b${column}, n${column})`)
+    this.#lines.push(`o${column}[++i${column}] = n${column}`)
   }
 }
 

@@ -84,7 +84,8 @@ export interface Sink {
    * Called with one batch a lane, never twice at once for a lane; `position` sinks compare-and-swap base against the stored
    * position: stored epoch differs -> fenced; stored >= next -> durable, 0 rows; stored in (base, next) -> the head is
    * trimmed; stored < base -> resync; nothing stored yet -> base is accepted. A batch that is fenced, resynced or poisoned
-   * does not keep the others of the call from being written. Must not reject: what went wrong is the ack, because the
+   * does not keep the others of the call from being written. The arrays of the batches are the core's again when the promise
+   * is settled, and filled with other rows: whoever reads them afterwards reads those. Must not reject: what went wrong is the ack, because the
    * caller acts on its kind. Configuration faults (a missing table, a right) are `retry` with a SinkRefusedError.
    */
   write(batches: readonly Batch[], signal: AbortSignal): Promise<readonly Ack[]>

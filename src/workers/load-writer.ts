@@ -38,6 +38,8 @@ interface Progress {
   /** Set when a record can neither be written nor dead-lettered: the batch ends before it. */
   stop: PoisonRecordError | undefined
   outcome: PartOutcome | undefined
+  /** Gives the memory of the batch back, see `Decoded.release`. */
+  readonly release: () => void
 }
 
 /**
@@ -68,6 +70,9 @@ export async function writeLoad(parts: readonly TaskPart[], tools: LoadTools): P
     // Each round takes at least one row out of a batch, so it ends.
     await deadLetterAll(poisoned, tools)
   }
+  // Not before: a row that is refused is looked for in the batch again, and what is left of it is written. Not at all when
+  // something was thrown: then nobody knows who still reads.
+  for (const { release } of all) release()
   return {
     outcomes: all.map(({ outcome }) => outcome!),
     decodeSeconds: (decodedAt - startedAt) / 1000,
@@ -121,6 +126,7 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
     stored: [],
     stop: undefined,
     outcome: undefined,
+    release: decoded.release,
   }
   return { progress, letters }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { MessageChannel, parentPort } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { move, transferableSymbol, valueSymbol, workerData } from 'piscina'
+import { ColumnMemory } from '../decode/column-memory.ts'
 import { createDecoder } from '../decode/create-decoder.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { SchemaFiles } from '../decode/schema-files.ts'
@@ -172,10 +173,13 @@ async function withinDeadline(evolved: Promise<void>): Promise<void> {
   await Promise.race([evolved, deadline]).finally(() => clearTimeout(timer))
 }
 
+/** Of all routes, those of an earlier schema too: what one has released serves the others. */
+const columnMemory = new ColumnMemory()
+
 async function createDecoders(routes: readonly RouteSetup[]): Promise<Map<string, Decoder>> {
   const decoders = new Map<string, Decoder>()
   for (const { name, decode, table, metadata, columns, schema } of routes) {
-    decoders.set(name, await createDecoder(decode, table, metadata, columns, new SchemaFiles(schema)))
+    decoders.set(name, await createDecoder(decode, table, metadata, columns, new SchemaFiles(schema), columnMemory))
   }
   return decoders
 }

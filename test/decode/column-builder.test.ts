@@ -8,10 +8,13 @@ import {
   VariableColumnBuilder,
   WideColumnBuilder,
 } from '../../src/decode/column-builder.ts'
+import { ColumnMemory } from '../../src/decode/column-memory.ts'
 import { type Column, hasValue } from '../../src/decode/columns.ts'
 
+const memory = new ColumnMemory()
+
 test('a column without a null has no validity', () => {
-  const builder = new VariableColumnBuilder()
+  const builder = new VariableColumnBuilder(memory)
   builder.begin(2)
   builder.appendString('a')
   builder.appendString('')
@@ -21,7 +24,7 @@ test('a column without a null has no validity', () => {
 })
 
 test('a null that was rolled back leaves no validity behind', () => {
-  const builder = new VariableColumnBuilder()
+  const builder = new VariableColumnBuilder(memory)
   builder.begin(2)
   builder.appendString('a')
   builder.appendNull()
@@ -33,7 +36,7 @@ test('a null that was rolled back leaves no validity behind', () => {
 })
 
 test('a rollback to a row that is not there yet changes nothing', () => {
-  const builder = new VariableColumnBuilder()
+  const builder = new VariableColumnBuilder(memory)
   builder.begin(1)
   builder.appendString('a')
   builder.rollback(1)
@@ -42,7 +45,7 @@ test('a rollback to a row that is not there yet changes nothing', () => {
 })
 
 test('a finished column is not touched by the next one', () => {
-  const builder = new VariableColumnBuilder()
+  const builder = new VariableColumnBuilder(memory)
   builder.begin(1)
   builder.appendString('first')
   const first = builder.finish()
@@ -53,7 +56,7 @@ test('a finished column is not touched by the next one', () => {
 })
 
 test('the bytes of a column are a plain Uint8Array, whose slice copies', () => {
-  const builder = new VariableColumnBuilder()
+  const builder = new VariableColumnBuilder(memory)
   builder.begin(1)
   builder.appendString('a')
   const column = builder.finish()
@@ -80,7 +83,7 @@ const wide: { name: string; append: (builder: WideColumnBuilder) => void; value:
 
 for (const { name, append, value } of wide) {
   test(`a 64-bit column holds ${name} exactly`, () => {
-    const builder = new WideColumnBuilder(BigInt64Array)
+    const builder = new WideColumnBuilder(BigInt64Array, memory)
     builder.begin(1)
     append(builder)
     assert.deepEqual(cells(builder.finish()), [value])
@@ -88,7 +91,7 @@ for (const { name, append, value } of wide) {
 }
 
 test('a column beyond its bound ends the load before it takes the memory', () => {
-  const builder = new VariableColumnBuilder()
+  const builder = new VariableColumnBuilder(memory)
   builder.begin(0)
   assert.throws(() => builder.appendBytes(new Uint8Array(0), 0, columnBytesMax + 1), /lower batch\.maxBytes/)
 })
@@ -102,13 +105,13 @@ const step = fc.oneof(
 test('any appends and rollbacks give the rows that remain', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), fc.nat(40), (steps, rowsExpected) => {
-      const text = new VariableColumnBuilder()
-      const bytes = new VariableColumnBuilder()
-      const integer = createColumnBuilder('int32')
+      const text = new VariableColumnBuilder(memory)
+      const bytes = new VariableColumnBuilder(memory)
+      const integer = createColumnBuilder('int32', memory)
       assert.ok('append' in integer)
-      const wide = new WideColumnBuilder(BigInt64Array)
-      const characters = new VariableColumnBuilder()
-      const list = new ListColumnBuilder(characters)
+      const wide = new WideColumnBuilder(BigInt64Array, memory)
+      const characters = new VariableColumnBuilder(memory)
+      const list = new ListColumnBuilder(characters, memory)
       const builders = [text, bytes, integer, wide, list]
       const model: (string | null)[] = []
       for (const builder of builders) builder.begin(rowsExpected)

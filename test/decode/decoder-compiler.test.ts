@@ -141,24 +141,22 @@ test('slabs are decoded one after the other, and each call begins anew', () => {
   const slabs = [slabOf(values.slice(0, 2), { key: Buffer.from('k') }), slabOf([]), slabOf([null, ...values.slice(2)])]
   for (let call = 0; call < 2; call++) {
     const decoded = decoder.decode(slabs, origin)
-    assert.deepEqual(
-      { ...decoded, columns: [] },
-      {
-        recordCount: 4,
-        rowCount: 3,
-        offsets: Float64Array.of(100, 102, 102),
-        columns: [],
-        bad: [],
-        skipped: 1,
-        skippedByReason: { tombstone: 1 },
-        next: 103,
-      },
-    )
+    const { columns: _, release, ...rest } = decoded
+    assert.deepEqual(rest, {
+      recordCount: 4,
+      rowCount: 3,
+      offsets: Float64Array.of(100, 102, 102),
+      bad: [],
+      skipped: 1,
+      skippedByReason: { tombstone: 1 },
+      next: 103,
+    })
     assert.deepEqual(rowsOf(decoded, decoder.table), [
       { s: 'text 1', i: 1, _partition: 7, _offset: 100n, _topic: 'readings', _key: '6b' },
       { s: 'text 2', i: null, _partition: 7, _offset: 102n, _topic: 'readings', _key: '6b' },
       { s: 'text 3', i: 3, _partition: 7, _offset: 102n, _topic: 'readings', _key: null },
     ])
+    release()
   }
 })
 

@@ -6,6 +6,7 @@ import { planTable } from '../../src/decode/table-plan.ts'
 import { SchemaError } from '../../src/errors.ts'
 import { encodeHeaders, type SlabView } from '../../src/kafka/slab.ts'
 import { origin, slabOf, typeFrom } from './decoding.ts'
+import { PoisonedMemory } from './poisoned-memory.ts'
 import { Choices, randomProto, randomWire } from './random-wire.ts'
 
 /** How many inputs are decoded. A longer run: MILLRACE_FUZZ_INPUTS=10000000, from another start with MILLRACE_FUZZ_SEED. */
@@ -32,6 +33,7 @@ test('no input makes the decoder throw, hang, or touch a prototype', (context) =
       if (millisecondsOf(startedAt) > hangMs) findHang(decoder, slab, values)
       rows += decoded.rowCount
       bad += decoded.bad.length
+      decoded.release()
     }
   }
   assert.deepEqual(prototypes(), before)
@@ -83,7 +85,7 @@ function randomDecoder(next: () => number): { decoder: Decoder; valid: () => Uin
         flattenDepth: choices.of([3, 0, 5, 1]),
         metadata: ['key', { header: '__proto__' }],
       })
-      const decoder = createCompiledDecoder(plan, { tableName: 'fuzz' })
+      const decoder = createCompiledDecoder(plan, { tableName: 'fuzz', memory: new PoisonedMemory() })
       return { decoder, valid: () => randomWire(type, new Choices(bytes(24))) }
     } catch (error) {
       if (!(error instanceof SchemaError)) throw error

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import { appendRules } from '../../src/decode/columns.ts'
 import { createDecoder } from '../../src/decode/create-decoder.ts'
-import type { Decoder } from '../../src/decode/decoder.ts'
+import type { Decoded, Decoder } from '../../src/decode/decoder.ts'
 import { loadMessageType } from '../../src/decode/schema-source.ts'
 import { SinkUnavailableError } from '../../src/errors.ts'
 import type { DeadLetter } from '../../src/kafka/dead-letters.ts'
@@ -10,6 +10,7 @@ import { packSlab } from '../../src/kafka/slab.ts'
 import { writeLoad } from '../../src/workers/load-writer.ts'
 import type { TaskPart, WorkerReply } from '../../src/workers/messages.ts'
 import { MemorySink, poisonAt } from '../support/memory-sink.ts'
+import type { Refusal } from '../support/memory-sink.ts'
 import { readingMessage, readingProto } from '../support/readings.ts'
 
 const noHeaders = new Uint8Array(0)
@@ -81,6 +82,21 @@ function setUp(reply: Omit<WorkerReply, 'id'> = { result: 'stored' }) {
   return { sink, letters, rowsAtStore, tools }
 }
 
+/** The decoder, and whatever it decoded that was not released. */
+function lendingDecoder(): { lent: Set<Decoded>; lending: Decoder } {
+  const lent = new Set<Decoded>()
+  const decode: Decoder['decode'] = (slabs, origin) => {
+    const decoded = decoder.decode(slabs, origin)
+    const release = () => {
+      decoded.release()
+      lent.delete(decoded)
+    }
+    lent.add(decoded)
+    return { ...decoded, release }
+  }
+  return { lent, lending: { table: decoder.table, decode } }
+}
+
 describe('writeLoad', () => {
   test('rows, tombstones and dead letters add up to the records of the part', async () => {
     const { sink, tools, letters } = setUp()
@@ -132,6 +148,37 @@ describe('writeLoad', () => {
       [2],
     )
     assert.deepEqual(outcomes[0]?.kind === 'durable' && outcomes[0].counts.deadLettered, 2)
+  })
+
+  // What the sink answers the first time; the second time it writes.
+  const endings: Record<string, { refuse: Refusal; writes: number }> = {
+    written: { refuse: () => undefined, writes: 1 },
+    'refused in part': { refuse: poisonAt([1], 'out of range'), writes: 2 },
+    'to be tried again': { refuse: () => ({ kind: 'retry', error: new SinkUnavailableError('away') }), writes: 1 },
+    fenced: { refuse: () => ({ kind: 'fenced' }), writes: 1 },
+  }
+  for (const [what, { refuse, writes }] of Object.entries(endings)) {
+    test(`the memory of a load that is ${what} is given back when the last write has ended, and not before`, async () => {
+      const { sink, tools } = setUp()
+      const { lent, lending } = lendingDecoder()
+      const lentAtWrite: number[] = []
+      sink.refuse = (batch) => {
+        lentAtWrite.push(lent.size)
+        return refuse(batch)
+      }
+      const parts = [partOf({ 0: good, 1: good, 2: broken }), partOf({ 7: good }, { partition: 1 })]
+      await writeLoad(parts, { ...tools, decoder: lending })
+      assert.deepEqual(lentAtWrite, Array(1 + writes).fill(2))
+      assert.equal(lent.size, 0)
+    })
+  }
+
+  test('the memory of a load whose sink breaks its word is not given back: it may still be read', async () => {
+    const { sink, tools } = setUp()
+    const { lent, lending } = lendingDecoder()
+    sink.refuse = () => assert.fail('a bug of the sink')
+    await assert.rejects(writeLoad([partOf({ 0: good })], { ...tools, decoder: lending }), /a bug of the sink/)
+    assert.equal(lent.size, 1)
   })
 
   test('rows that the store refuses are dead letters, and the rest is written with the same range', async () => {

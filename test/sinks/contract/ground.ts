@@ -4,6 +4,7 @@ import type { Batch, TableSchema } from '../../../src/decode/columns.ts'
 import type { Ack, Claimed, Sink, SinkPartition } from '../../../src/sinks/sink.ts'
 import { contractBatch, contractTable } from '../../support/sink-batches.ts'
 import type { BatchPlace } from '../../support/sink-batches.ts'
+import { spoiling } from '../../support/spoiling-sink.ts'
 import { makeSink } from './store-under-test.ts'
 import type { StoreUnderTest } from './store-under-test.ts'
 
@@ -23,7 +24,7 @@ export class Ground<Store extends StoreUnderTest = StoreUnderTest> {
   }
 
   async open(group = 'g', table: TableSchema = contractTable): Promise<Sink> {
-    const sink = await makeSink(this.store.maker, group)
+    const sink = spoiling(await makeSink(this.store.maker, group))
     this.#opened.add(sink)
     await sink.open()
     await sink.evolve(table)
