@@ -3,6 +3,7 @@ import type { Config } from './config/schema.ts'
 import { ConfigError, messageChain, SinkRefusedError } from './errors.ts'
 import { producerSettings } from './kafka/client-settings.ts'
 import { DeadLetterTopic } from './kafka/dead-letters.ts'
+import { createProducer } from './kafka/producer-choice.ts'
 import type { Topics } from './kafka/topic-directory.ts'
 import type { MemoryPlan } from './memory-plan.ts'
 import type { RouteSchemas } from './route-schemas.ts'
@@ -40,7 +41,8 @@ export async function connectDeadLetters(
     const message = `the dead-letter topic cannot be used, create it first: ${messageChain(cause)}`
     throw new ConfigError('configuration', [{ path: 'deadLetters.topic', message }])
   }
-  const deadLetters = new DeadLetterTopic(topic, config.kafka.group, producerSettings(config.kafka), overflowPath)
+  const producer = createProducer(config.reader, topic, producerSettings(config.kafka))
+  const deadLetters = new DeadLetterTopic(topic, producer, overflowPath)
   await deadLetters.connect(timeoutMs)
   return deadLetters
 }

@@ -178,7 +178,7 @@ export const configSchema: Section = {
     },
   },
   reader: {
-    doc: 'How records leave librdkafka: `native` through our addon, `binding` through the npm package at some 200,000 records a second. `auto` takes the addon where it fits.',
+    doc: 'How records leave librdkafka, and dead letters reach it: `native` through our addon, `binding` through the npm package at some 200,000 records and 7,000 dead letters a second. `auto` takes the addon where it fits.',
     format: 'oneOf',
     choices: ['auto', 'native', 'binding'],
     default: 'auto',

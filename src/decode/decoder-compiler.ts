@@ -110,13 +110,15 @@ class CompiledDecoder implements Decoder {
     const topicView = new DataView(topic.buffer)
     const offsets = new Float64Array(this.#memory.take(recordCount * 8))
     const bad: BadRecord[] = []
+    let explaining: ReferenceRows | undefined
     let rowCount = 0
     let skipped = 0
     let next = -1
     for (const [slabIndex, slab] of slabs.entries()) {
       const refuse = (record: number, row: number): void => {
         for (const column of this.#columns) column.undo(row)
-        bad.push(this.#explain(slab, slabIndex, record, origin))
+        explaining ??= this.#beginExplaining()
+        bad.push(this.#explain(explaining, slab, slabIndex, record, origin))
       }
       const tombstone = (): boolean => {
         if (!this.#tombstonesAreBad) skipped++
@@ -143,10 +145,15 @@ class CompiledDecoder implements Decoder {
     return this.#columns.map((column) => column.finish(rowCount))
   }
 
-  #explain(slab: SlabView, slabIndex: number, record: number, origin: Origin): BadRecord {
+  #beginExplaining(): ReferenceRows {
     const rows = (this.#explaining ??= new ReferenceRows(this.#plan, this.#limits, this.#framing))
     rows.begin(1)
+    return rows
+  }
+
+  #explain(rows: ReferenceRows, slab: SlabView, slabIndex: number, record: number, origin: Origin): BadRecord {
     const fault = rows.append(slab, record, origin) ?? disagreement()
+    rows.rollback(0)
     const reason = rows.describe(fault, slab.value(record))
     return { slab: slabIndex, record, offset: slab.offset(record), code: fault.code, reason }
   }

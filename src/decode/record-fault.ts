@@ -35,7 +35,11 @@ export class RecordFault extends Error {
   readonly position: number | undefined
 
   constructor(code: RecordFaultCode, message: string, path: string[] = [], position?: number) {
+    // Its place is in the record, not in our code: a stack would cost more than all else about a bad record.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(message)
+    Error.stackTraceLimit = stackTraceLimit
     this.code = code
     this.path = path
     this.position = position

@@ -74,13 +74,14 @@ export function producerSettings(kafka: Config['kafka']): Settings {
   return {
     'compression.type': 'lz4',
     'linger.ms': 5,
+    // With its headers a dead letter takes some 2 KB in librdkafka: that is 40 MB. Beyond it producing waits for reports.
+    'queue.buffering.max.messages': 20_000,
     // The topic's own limit decides; librdkafka's default of 1 MB would refuse what the topic takes.
     'message.max.bytes': 128 * 1024 * 1024,
     // After this a dead letter counts as not stored, and its load is tried again later.
     'message.timeout.ms': 30_000,
     ...connectionSettings(kafka),
     'enable.idempotence': true,
-    dr_cb: true,
   }
 }
 

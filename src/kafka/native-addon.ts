@@ -4,9 +4,9 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { KafkaConsumer } from '@confluentinc/kafka-javascript'
-import { MillraceError } from '../errors.ts'
+import { KafkaRefusedError, MillraceError } from '../errors.ts'
 
-/** Our addon cannot be used here; says why. The binding's own reader serves instead, at a fraction of the speed. */
+/** Our addon cannot be used here; says why. The binding's own reader and producer serve instead, at a fraction of the speed. */
 export class NativeReaderUnavailableError extends MillraceError {
   override readonly name = 'NativeReaderUnavailableError'
   readonly code = 'NATIVE_READER_UNAVAILABLE'
@@ -45,9 +45,33 @@ export interface PartitionQueuesLimits {
   readonly coalesceMs: number
 }
 
+/** What became of a request. `errorCode` is 0 or librdkafka's; `tooLarge` are the records that the topic refuses for their size. */
+export type AnswerRequest = (
+  request: number,
+  errorCode: number,
+  errorMessage: string,
+  tooLarge: readonly number[],
+) => void
+
+/** A producer of librdkafka's for one topic, with a thread of its own (native/record-producer.cc). Answers each request once. */
+export interface TopicProducer {
+  connect(request: number, withinMs: number): void
+  /** The slab must not be changed before the answer. */
+  send(request: number, slab: ArrayBuffer): void
+  /** Waits for what is under way, but no longer than that; then the client is gone. Nothing may be asked afterwards. */
+  end(request: number, withinMs: number): void
+}
+
 interface Addon {
   /** Of the binding's headers that it was built with. */
   readonly bindingVersion: string
+  /** `settings`: names and values in turn. Throws what librdkafka has against them. */
+  readonly RecordProducer: new (
+    bindingPath: string,
+    topic: string,
+    settings: readonly string[],
+    answer: AnswerRequest,
+  ) => TopicProducer
   readonly PartitionQueues: new (
     client: object,
     bindingPath: string,
@@ -70,16 +94,7 @@ export function openPartitionQueues(
   limits: PartitionQueuesLimits,
   deliver: Deliver,
 ): PartitionQueues {
-  const addon = loadAddon()
-  const version = bindingVersion()
-  if (!bindingVersions.test(version) || version !== addon.bindingVersion) {
-    throw unavailable(
-      `it was built for @confluentinc/kafka-javascript ${addon.bindingVersion}, and ${version} is installed: ` +
-        'rebuild it, if this version is supported',
-    )
-  }
-  const bindingPath = Object.keys(require.cache).find((path) => path.endsWith(bindingFile))
-  if (bindingPath === undefined) throw unavailable(`no ${bindingFile} is loaded in this process`)
+  const { addon, bindingPath } = loadFittingAddon()
   const { readBytesMax, readRecordsMax, coalesceMs } = limits
   // Positions in a slab are 32-bit, and one record may come on top.
   assert(readBytesMax > 0 && readBytesMax <= 2 ** 30 && readRecordsMax > 0, 'limits of a read')
@@ -91,6 +106,38 @@ export function openPartitionQueues(
   } catch (cause) {
     throw unavailable((cause as Error).message, cause)
   }
+}
+
+/**
+ * A producer that has asked no broker yet. Throws NativeReaderUnavailableError, and KafkaRefusedError for settings that
+ * librdkafka refuses.
+ */
+export function openTopicProducer(
+  topic: string,
+  settings: Readonly<Record<string, unknown>>,
+  answer: AnswerRequest,
+): TopicProducer {
+  const { addon, bindingPath } = loadFittingAddon()
+  const flat = Object.entries(settings).flatMap(([name, value]) => [name, String(value)])
+  try {
+    return new addon.RecordProducer(bindingPath, topic, flat, answer)
+  } catch (cause) {
+    throw new KafkaRefusedError('librdkafka refuses the settings of the producer', { cause })
+  }
+}
+
+function loadFittingAddon(): { readonly addon: Addon; readonly bindingPath: string } {
+  const addon = loadAddon()
+  const version = bindingVersion()
+  if (!bindingVersions.test(version) || version !== addon.bindingVersion) {
+    throw unavailable(
+      `it was built for @confluentinc/kafka-javascript ${addon.bindingVersion}, and ${version} is installed: ` +
+        'rebuild it, if this version is supported',
+    )
+  }
+  const bindingPath = Object.keys(require.cache).find((path) => path.endsWith(bindingFile))
+  if (bindingPath === undefined) throw unavailable(`no ${bindingFile} is loaded in this process`)
+  return { addon, bindingPath }
 }
 
 const bindingFile = 'confluent-kafka-javascript.node'

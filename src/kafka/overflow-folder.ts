@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DeadLetterStoreError } from '../errors.ts'
-import type { DeadLetter } from './dead-letters.ts'
-import { decodeHeaders } from './slab.ts'
+import type { UnpackedLetter } from './dead-letter-slab.ts'
 
 /** What the topic gets in place of a record that is too large for it. */
 export interface ClaimCheck {
@@ -25,7 +24,7 @@ export class OverflowFolder {
   }
 
   /** Resolves when the file and its name are on disk. Rejects with DeadLetterStoreError. */
-  async keep(letter: DeadLetter): Promise<ClaimCheck> {
+  async keep(letter: UnpackedLetter): Promise<ClaimCheck> {
     const { topic, partition, offset } = letter
     // A topic's name has no slash, and `..` is none.
     const file = join(this.#path, `${topic}-${partition}-${offset}.json`)
@@ -42,13 +41,13 @@ export class OverflowFolder {
   }
 }
 
-function describe({ key, value, headers, ...rest }: DeadLetter): object {
+function describe({ key, value, headers, slab: _, index: __, ...rest }: UnpackedLetter): object {
   const text = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes).toString('base64')
   return {
     ...rest,
     key: text(key),
     value: text(value),
-    headers: decodeHeaders(headers).map((header) => ({ name: header.name, value: text(header.value) })),
+    headers: headers.map((header) => ({ name: header.name, value: text(header.value) })),
   }
 }
 

@@ -116,10 +116,25 @@ export class SlabView {
     return Math.max(0, this.#keyBytes[index]!) + Math.max(0, this.#valueBytes[index]!) + this.#headerBytes[index]!
   }
 
+  /** Copies key, value and encoded headers, which lie in this order, to `into` from `at` on; returns the place after them. */
+  copyRecord(index: number, into: Uint8Array, at: number): number {
+    const start = this.#starts[index]!
+    const length = this.recordBytes(index)
+    // A view of its own would cost more than a few bytes.
+    if (length > 64) into.set(this.bytes.subarray(start, start + length), at)
+    else for (let byte = 0; byte < length; byte++) into[at + byte] = this.bytes[start + byte]!
+    return at + length
+  }
+
   /** The encoded headers: a view, not a copy; empty when there are none. Read them with {@link decodeHeaders}. */
   headers(index: number): Uint8Array {
     const start = this.#headersStart(index)
     return this.bytes.subarray(start, start + this.#headerBytes[index]!)
+  }
+
+  /** Length of the encoded headers. */
+  headerBytes(index: number): number {
+    return this.#headerBytes[index]!
   }
 
   /** An upper bound of how many headers there are, without reading them. */
@@ -174,35 +189,90 @@ export class SlabView {
 
 /** Packs records of one partition, in the order given, into a slab of exactly their size. */
 export function packSlab(records: readonly RecordToPack[]): ArrayBuffer {
-  const count = records.length
-  let size = prefixBytes + count * columnBytesPerRecord
-  for (const { key, value, headers } of records) size += (key?.length ?? 0) + (value?.length ?? 0) + headers.length
+  const size = (sum: number, { key, value, headers }: RecordToPack) =>
+    sum + (key?.length ?? 0) + (value?.length ?? 0) + headers.length
+  const slab = new SlabWriter(records.length, records.reduce(size, 0))
+  for (const { offset, timestamp, key, value, headers } of records) {
+    slab.begin(offset, timestamp, key?.length ?? -1, value?.length ?? -1, headers.length)
+    for (const part of [key, value, headers]) if (part !== null) slab.put(part)
+  }
+  return slab.buffer
+}
 
-  const buffer = new ArrayBuffer(size)
-  const bytes = new Uint8Array(buffer)
-  new Uint32Array(buffer, 0, 4).set([magic, count, size, 0])
-  const words = new Int32Array(buffer, prefixBytes, count * 4)
-  const columns = prefixBytes + count * 16
-  const starts = new Uint32Array(buffer, columns, count)
-  const keyBytes = new Int32Array(buffer, columns + count * 4, count)
-  const valueBytes = new Int32Array(buffer, columns + count * 8, count)
-  const headerBytes = new Uint32Array(buffer, columns + count * 12, count)
+/** A record of another slab, and encoded headers that come after its own. */
+export interface RecordToCopy {
+  readonly slab: SlabView
+  readonly index: number
+  readonly moreHeaders: readonly Uint8Array[]
+}
 
-  let at = columns + count * 16
-  records.forEach(({ offset, timestamp, key, value, headers }, index) => {
-    writeWide(words, index * 2, offset)
-    writeWide(words, count * 2 + index * 2, timestamp)
-    starts[index] = at
-    keyBytes[index] = key?.length ?? -1
-    valueBytes[index] = value?.length ?? -1
-    headerBytes[index] = headers.length
-    for (const part of [key, value, headers]) {
-      if (part === null) continue
-      bytes.set(part, at)
-      at += part.length
-    }
-  })
-  return buffer
+/** As packSlab, of copies of records. */
+export function packCopies(records: readonly RecordToCopy[]): ArrayBuffer {
+  const size = (sum: number, { slab, index, moreHeaders }: RecordToCopy) =>
+    sum + slab.recordBytes(index) + lengthOf(moreHeaders)
+  const into = new SlabWriter(records.length, records.reduce(size, 0))
+  for (const { slab, index, moreHeaders } of records) {
+    const [keyBytes, valueBytes] = [slab.keyBytes(index), slab.valueBytes(index)]
+    const headerBytes = slab.headerBytes(index) + lengthOf(moreHeaders)
+    into.begin(slab.offset(index), slab.timestamp(index), keyBytes, valueBytes, headerBytes)
+    into.copy(slab, index)
+    for (const headers of moreHeaders) into.put(headers)
+  }
+  return into.buffer
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0
+  for (const part of parts) length += part.length
+  return length
+}
+
+/** Fills a slab record by record: `begin` with its columns, then its bytes. */
+class SlabWriter {
+  readonly buffer: ArrayBuffer
+  readonly #bytes: Uint8Array
+  readonly #words: Int32Array
+  readonly #timestampWords: number
+  readonly #starts: Uint32Array
+  readonly #keyBytes: Int32Array
+  readonly #valueBytes: Int32Array
+  readonly #headerBytes: Uint32Array
+  #count = 0
+  #at: number
+
+  constructor(count: number, bytes: number) {
+    const columns = prefixBytes + count * 16
+    this.#at = prefixBytes + count * columnBytesPerRecord
+    const size = this.#at + bytes
+    this.buffer = new ArrayBuffer(size)
+    this.#bytes = new Uint8Array(this.buffer)
+    new Uint32Array(this.buffer, 0, 4).set([magic, count, size, 0])
+    this.#words = new Int32Array(this.buffer, prefixBytes, count * 4)
+    this.#timestampWords = count * 2
+    this.#starts = new Uint32Array(this.buffer, columns, count)
+    this.#keyBytes = new Int32Array(this.buffer, columns + count * 4, count)
+    this.#valueBytes = new Int32Array(this.buffer, columns + count * 8, count)
+    this.#headerBytes = new Uint32Array(this.buffer, columns + count * 12, count)
+  }
+
+  begin(offset: number, timestamp: number, keyBytes: number, valueBytes: number, headerBytes: number): void {
+    const index = this.#count++
+    writeWide(this.#words, index * 2, offset)
+    writeWide(this.#words, this.#timestampWords + index * 2, timestamp)
+    this.#starts[index] = this.#at
+    this.#keyBytes[index] = keyBytes
+    this.#valueBytes[index] = valueBytes
+    this.#headerBytes[index] = headerBytes
+  }
+
+  put(part: Uint8Array): void {
+    this.#bytes.set(part, this.#at)
+    this.#at += part.length
+  }
+
+  copy(slab: SlabView, index: number): void {
+    this.#at = slab.copyRecord(index, this.#bytes, this.#at)
+  }
 }
 
 /** The last `count` records of slabs of one partition, or all where there are fewer, as one slab. */
@@ -212,8 +282,12 @@ export function joinSlabs(slabs: readonly SlabView[], count: number): ArrayBuffe
 
 /** The first `count` records of a slab and the rest, as slabs of their own. For the rare cut: each record is copied. */
 export function splitSlab(buffer: ArrayBuffer, count: number): [ArrayBuffer, ArrayBuffer] {
-  const records = recordsOf(new SlabView(buffer))
-  return [packSlab(records.slice(0, count)), packSlab(records.slice(count))]
+  return [sliceSlab(buffer, 0, count), sliceSlab(buffer, count)]
+}
+
+/** The records from `start` to `end`, as a slab of their own. */
+export function sliceSlab(buffer: ArrayBuffer, start: number, end?: number): ArrayBuffer {
+  return packSlab(recordsOf(new SlabView(buffer)).slice(start, end))
 }
 
 function recordsOf(slab: SlabView): RecordToPack[] {

@@ -4,18 +4,18 @@ import type { SlabView } from '../kafka/slab.ts'
 /** The records without a value of one lane's slabs: Kafka's way of saying that their keys are deleted. */
 export interface Tombstones {
   readonly deletes: Deletes
-  /** Offsets of those without a key, which delete nothing. */
-  readonly keyless: readonly number[]
+  /** The places of those without a key, which delete nothing: the slab's index and the record's in it. */
+  readonly keyless: readonly { readonly slab: number; readonly record: number }[]
 }
 
 export function collectDeletes(views: readonly SlabView[]): Tombstones {
   const found: { offset: number; key: Uint8Array }[] = []
-  const keyless: number[] = []
-  for (const view of views) {
+  const keyless: { slab: number; record: number }[] = []
+  for (const [slab, view] of views.entries()) {
     for (let record = 0; record < view.count; record++) {
       if (view.valueBytes(record) >= 0) continue
       const key = view.key(record)
-      if (key === null) keyless.push(view.offset(record))
+      if (key === null) keyless.push({ slab, record })
       else found.push({ offset: view.offset(record), key })
     }
   }

@@ -3,7 +3,7 @@ import type { Decoder } from '../decode/decoder.ts'
 import { describeError, PoisonRecordError } from '../errors.ts'
 import { failAtRecord, failPoint, failPointsArmed, recordIsMarked } from '../fail-points.ts'
 import type { RecordPlace } from '../errors.ts'
-import type { DeadLetter } from '../kafka/dead-letters.ts'
+import type { DeadLetter } from '../kafka/dead-letter-slab.ts'
 import { SlabView } from '../kafka/slab.ts'
 import type { Ack, PoisonRow, Sink } from '../sinks/sink.ts'
 import type { LoadResult, LoadStep, PartOutcome, TaskPart, WorkerReply } from './messages.ts'
@@ -17,7 +17,10 @@ export interface LoadTools {
   readonly origin: { readonly route: string; readonly sink: string }
   /** Tells the main thread what is done from now on. */
   step(step: LoadStep): void
-  /** Stores dead letters through the main thread; they are of so many `records`. Never rejects. */
+  /**
+   * Stores dead letters through the main thread; they are of so many `records`. Their bytes lie in the parts' slabs, and are
+   * looked at until it resolves. Never rejects.
+   */
   store(letters: readonly DeadLetter[], records: number): Promise<WorkerReply>
 }
 
@@ -98,8 +101,8 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
   const decoded = decoder.decode(part.quarantine ? [] : views, part)
   const tombstones = decoder.table.rules.deletes && !part.quarantine ? collectDeletes(views) : undefined
   const bad = part.quarantine
-    ? [{ ...part.quarantine, offset: views[0]!.offset(0) }]
-    : [...decoded.bad, ...(tombstones?.keyless ?? []).map((offset) => ({ ...keyless, offset }))]
+    ? [{ ...part.quarantine, slab: 0, record: 0 }]
+    : [...decoded.bad, ...(tombstones?.keyless ?? []).map((place) => ({ ...keyless, ...place }))]
   const batch: Batch = {
     route: origin.route,
     topic: part.topic,
@@ -115,8 +118,10 @@ function decodePart(part: TaskPart, { decoder, origin }: LoadTools): Letters {
   }
   const done = new Set(part.deadLettered)
   const letters = bad
+    .map(({ slab, record, code, reason }) =>
+      deadLetter(part, views[slab]!, record, origin, { stage: 'DECODE', code, reason }),
+    )
     .filter(({ offset }) => !done.has(offset))
-    .map(({ offset, code, reason }) => deadLetter(part, views, offset, origin, { stage: 'DECODE', code, reason }))
   const progress: Progress = {
     part,
     views,
@@ -167,7 +172,8 @@ function takeOut(progress: Progress, rows: readonly PoisonRow[], origin: LoadToo
   const letters = rows
     .map(({ row, reason, code }) => {
       const why = { stage: 'SINK_WRITE', code: code ?? 'ROW_REFUSED', reason } as const
-      return deadLetter(part, views, batch.offsets[row]!, origin, why)
+      const { view, index } = find(views, batch.offsets[row]!)
+      return deadLetter(part, view, index, origin, why)
     })
     .filter(({ offset }) => !done.has(offset))
   progress.batch = withoutRows(
@@ -191,7 +197,7 @@ async function deadLetterAll(all: readonly Letters[], tools: LoadTools): Promise
   )
   for (const { progress, letters } of some) {
     if (reply.result === 'stored') {
-      progress.stored.push(...letters.map(({ offset }) => offset))
+      for (const { offset } of letters) progress.stored.push(offset)
     } else if (reply.result === 'failed') {
       const { part, stored } = progress
       progress.outcome = { kind: 'retry', error: reply.error, slabs: part.slabs, deadLettered: stored }
@@ -199,7 +205,8 @@ async function deadLetterAll(all: readonly Letters[], tools: LoadTools): Promise
       stopBefore(progress, letters, 'set deadLetters.topic to keep such records and go on')
     } else {
       const tooLarge = letters.filter((letter) => reply.places.some((place) => isAt(letter, place)))
-      progress.stored.push(...letters.filter((letter) => !tooLarge.includes(letter)).map(({ offset }) => offset))
+      const refused = new Set(tooLarge)
+      for (const letter of letters) if (!refused.has(letter)) progress.stored.push(letter.offset)
       if (tooLarge.length > 0) stopBefore(progress, tooLarge, reply.error.message)
     }
   }
@@ -235,28 +242,14 @@ function stopBefore(progress: Progress, letters: readonly DeadLetter[], cure: st
 }
 
 function deadLetter(
-  part: TaskPart,
-  views: readonly SlabView[],
-  offset: number,
-  origin: LoadTools['origin'],
-  why: Pick<DeadLetter, 'stage' | 'code' | 'reason'>,
+  { topic, partition }: TaskPart,
+  slab: SlabView,
+  index: number,
+  { route, sink }: LoadTools['origin'],
+  { stage, code, reason }: Pick<DeadLetter, 'stage' | 'code' | 'reason'>,
 ): DeadLetter {
-  const { view, index } = find(views, offset)
-  return {
-    ...origin,
-    topic: part.topic,
-    partition: part.partition,
-    offset,
-    timestamp: view.timestamp(index),
-    // Copies: a view would be cloned across the thread with the whole slab behind it.
-    key: copy(view.key(index)),
-    value: copy(view.value(index)),
-    headers: view.headers(index).slice(),
-    ...why,
-  }
+  return { route, sink, topic, partition, offset: slab.offset(index), slab, index, stage, code, reason }
 }
-
-const copy = (bytes: Uint8Array | null): Uint8Array | null => bytes && bytes.slice()
 
 function find(views: readonly SlabView[], offset: number): { view: SlabView; index: number } {
   for (const view of views) {

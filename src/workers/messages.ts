@@ -1,6 +1,5 @@
 import type { RouteConfig } from '../config/schema.ts'
 import type { SchemaSnapshot } from '../decode/schema-files.ts'
-import type { DeadLetter } from '../kafka/dead-letters.ts'
 import type { ErrorDescription, RecordPlace } from '../errors.ts'
 import type { SinkPartition } from '../sinks/sink.ts'
 
@@ -88,9 +87,18 @@ export interface WorkerNotice {
 /** What a worker asks of the main thread over its own port, and the answers; matched by `id`. */
 export interface WorkerRequest {
   readonly id: number
-  readonly letters: readonly DeadLetter[]
-  /** Of the load's parts that the letters are of. */
+  /** Dead letters as a `DeadLetterPacker` made them; transferred. */
+  readonly slab: ArrayBuffer
+  /** As `topic/partition`. */
+  readonly partitions: ReadonlySet<string>
+  readonly share: LetterShare
+}
+
+/** How much of a load is bad: what the breaker of dead letters decides on, alike for each request of the load. */
+export interface LetterShare {
+  readonly route: string
   readonly records: number
+  readonly letters: number
 }
 export type WorkerReply =
   | { readonly id: number; readonly result: 'stored' }

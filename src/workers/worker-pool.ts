@@ -208,7 +208,7 @@ export class WorkerPool {
     port.on('message', (request: WorkerRequest | WorkerNotice | SwitchReply | typeof closedReply) => {
       if (request === closedReply) return
       if ('notice' in request) this.#onNotice(request.notice)
-      else if ('letters' in request) void this.#store(request).then((reply) => port.postMessage(reply))
+      else if ('slab' in request) void this.#store(request).then((reply) => port.postMessage(reply))
     })
   }
 
@@ -221,15 +221,14 @@ export class WorkerPool {
     }
   }
 
-  async #store({ id, letters, records }: WorkerRequest): Promise<WorkerReply> {
+  async #store({ id, slab, partitions, share }: WorkerRequest): Promise<WorkerReply> {
     if (this.#kept === undefined) return { id, result: 'refused' }
     const { store, guard } = this.#kept
-    const flood = guard.refusal(letters[0]!.route, records, letters.length, performance.now())
+    const flood = guard.refusal(share.route, share.records, share.letters, performance.now())
     if (flood) return { id, result: 'failed', error: describeError(flood) }
-    const partitions = new Set(letters.map(({ topic, partition }) => `${topic}/${partition}`))
     this.#storing.add(partitions)
     try {
-      await store.store(letters)
+      await store.store(slab)
       return { id, result: 'stored' }
     } catch (error) {
       if (error instanceof DeadLetterTooLargeError) {

@@ -8,12 +8,14 @@ import type { Decoder } from '../decode/decoder.ts'
 import { SchemaFiles } from '../decode/schema-files.ts'
 import { describeError, SinkRefusedError, SinkUnavailableError } from '../errors.ts'
 import type { ErrorDescription } from '../errors.ts'
-import type { DeadLetter } from '../kafka/dead-letters.ts'
+import { DeadLetterPacker } from '../kafka/dead-letter-slab.ts'
+import type { DeadLetter } from '../kafka/dead-letter-slab.ts'
 import { sinkCatalog } from '../sinks/sink-catalog.ts'
 import type { Claimed, Sink } from '../sinks/sink.ts'
 import { writeLoad } from './load-writer.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
 import type {
+  LetterShare,
   LoadResult,
   LoadStep,
   RouteSetup,
@@ -43,6 +45,7 @@ class Worker {
   #routes: readonly RouteSetup[]
   readonly #port: MessagePort
   #ready: Promise<Opened> | undefined
+  readonly #packer: DeadLetterPacker
   readonly #replies = new Map<number, (reply: WorkerReply) => void>()
   #requests = 0
 
@@ -50,6 +53,7 @@ class Worker {
     this.#setup = setup
     this.#routes = setup.routes
     this.#port = port
+    this.#packer = new DeadLetterPacker(setup.group)
     port.on('message', (message: WorkerReply | SwitchRequest | typeof closeRequest) => {
       if (message === closeRequest) void this.#close()
       else if ('routes' in message) void this.#switch(message)
@@ -136,10 +140,26 @@ class Worker {
     this.#port.postMessage({ switched } satisfies SwitchReply)
   }
 
+  /** One request after the other, so that a load that is all bad is not in memory twice. */
   async #store(letters: readonly DeadLetter[], records: number): Promise<WorkerReply> {
+    const share = { route: letters[0]!.route, records, letters: letters.length }
+    let all: WorkerReply | undefined
+    for (let start = 0, end; start < letters.length; start = end) {
+      end = endOfRequest(letters, start)
+      const reply = await this.#request(letters.slice(start, end), share)
+      if (reply.result === 'failed' || reply.result === 'refused') return reply
+      if (reply.result === 'stored') all ??= reply
+      else all = all?.result === 'too large' ? { ...all, places: [...all.places, ...reply.places] } : reply
+    }
+    return all!
+  }
+
+  #request(letters: readonly DeadLetter[], share: LetterShare): Promise<WorkerReply> {
     const id = ++this.#requests
     const replied = new Promise<WorkerReply>((resolve) => this.#replies.set(id, resolve))
-    this.#port.postMessage({ id, letters, records } satisfies WorkerRequest)
+    const slab = this.#packer.pack(letters)
+    const partitions = new Set(letters.map(({ topic, partition }) => `${topic}/${partition}`))
+    this.#port.postMessage({ id, slab, partitions, share } satisfies WorkerRequest, [slab])
     return replied.finally(() => this.#replies.delete(id))
   }
 
@@ -149,6 +169,21 @@ class Worker {
     this.#port.postMessage(closedReply)
     this.#port.close()
   }
+}
+
+const requestBytesMax = 8 * 2 ** 20
+/** What a letter takes beside its record, some reason included. */
+const letterBytes = 1500
+
+/** Where the request ends that begins with the letter `start`: it has one at least. */
+function endOfRequest(letters: readonly DeadLetter[], start: number): number {
+  let bytes = 0
+  for (let end = start; end < letters.length; end++) {
+    const { slab, index } = letters[end]!
+    bytes += letterBytes + slab.recordBytes(index)
+    if (end > start && bytes > requestBytesMax) return end
+  }
+  return letters.length
 }
 
 /** A step and a count of changes: shared memory, because a thread that loops sends no message. */

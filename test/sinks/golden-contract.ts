@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { appendRules } from '../../src/decode/columns.ts'
 import type { TableSchema } from '../../src/decode/columns.ts'
 import { createDecoder } from '../../src/decode/create-decoder.ts'
-import type { DeadLetter } from '../../src/kafka/dead-letters.ts'
+import type { DeadLetter } from '../../src/kafka/dead-letter-slab.ts'
 import { packSlab } from '../../src/kafka/slab.ts'
 import type { LoadResult } from '../../src/workers/messages.ts'
 import { writeLoad } from '../../src/workers/load-writer.ts'
@@ -65,7 +65,7 @@ export function describeGoldenRows(
         )
         if (letter) {
           assert.ok(letter.reason.length > 0)
-          assert.deepEqual(Buffer.from(letter.value!), golden.wire, golden.name)
+          assert.deepEqual(Buffer.from(letter.slab.value(letter.index)!), golden.wire, golden.name)
           codes[golden.name] = letter.code
           return
         }
@@ -85,7 +85,7 @@ export function describeGoldenRows(
         assert.ok(letter !== undefined, `${refusedName} is no dead letter`)
         assert.match(letter.reason, reason, refusedName)
         assert.equal(letter.stage, 'DECODE')
-        assert.deepEqual(Buffer.from(letter.value!), wire)
+        assert.deepEqual(Buffer.from(letter.slab.value(letter.index)!), wire)
         assert.equal(rows.has(offset), false, refusedName)
       })
     })

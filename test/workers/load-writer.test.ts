@@ -5,7 +5,7 @@ import { createDecoder } from '../../src/decode/create-decoder.ts'
 import type { Decoded, Decoder } from '../../src/decode/decoder.ts'
 import { loadMessageType } from '../../src/decode/schema-source.ts'
 import { SinkUnavailableError } from '../../src/errors.ts'
-import type { DeadLetter } from '../../src/kafka/dead-letters.ts'
+import type { DeadLetter } from '../../src/kafka/dead-letter-slab.ts'
 import { packSlab } from '../../src/kafka/slab.ts'
 import { writeLoad } from '../../src/workers/load-writer.ts'
 import type { TaskPart, WorkerReply } from '../../src/workers/messages.ts'
@@ -63,6 +63,8 @@ function partOf(
   }
 }
 
+const valueOf = ({ slab, index }: DeadLetter) => slab.value(index)
+
 /** A dead-letter store that tells in which order things happened, and what was kept. */
 function setUp(reply: Omit<WorkerReply, 'id'> = { result: 'stored' }) {
   const sink = new MemorySink()
@@ -107,8 +109,11 @@ describe('writeLoad', () => {
     ])
     assert.deepEqual(sink.rows, ['t/0/5', 't/0/9'])
     const [letter] = letters
-    assert.deepEqual([letter?.offset, letter?.stage, letter?.value, letter?.timestamp], [6, 'DECODE', broken, 7])
-    assert.deepEqual(letter?.key, Uint8Array.from(Buffer.from('k')))
+    assert.deepEqual(
+      [letter?.offset, letter?.stage, letter && valueOf(letter), letter?.slab.timestamp(letter.index)],
+      [6, 'DECODE', broken, 7],
+    )
+    assert.deepEqual(letter?.slab.key(letter.index), Uint8Array.from(Buffer.from('k')))
   })
 
   test('where the table takes deletes, a tombstone is one, and counts as written', async () => {
@@ -270,7 +275,7 @@ describe('writeLoad', () => {
     const part = partOf({ 4: good }, { quarantine: { code: 'WORKER_HUNG', reason: 'twice' } })
     const { outcomes } = await writeLoad([part], tools)
     assert.deepEqual(
-      letters.map(({ offset, code, reason, value }) => [offset, code, reason, value]),
+      letters.map((letter) => [letter.offset, letter.code, letter.reason, valueOf(letter)]),
       [[4, 'WORKER_HUNG', 'twice', Uint8Array.from(good)]],
     )
     assert.deepEqual(outcomes, [

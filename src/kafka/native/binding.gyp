@@ -6,7 +6,7 @@
   'targets': [
     {
       'target_name': 'partition_queues',
-      'sources': ['partition-queues.cc'],
+      'sources': ['addon.cc', 'partition-queues.cc', 'record-producer.cc'],
       'include_dirs': [
         "<!(node -e \"require('nan')\")",
         '<(binding)',

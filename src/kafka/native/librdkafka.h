@@ -24,12 +24,36 @@
   X(header_get_all)                                                                                                    \
   X(topic_partition_list_new)                                                                                          \
   X(topic_partition_list_add)                                                                                          \
-  X(topic_partition_list_destroy)
+  X(topic_partition_list_destroy)                                                                                      \
+  X(conf_new)                                                                                                          \
+  X(conf_destroy)                                                                                                      \
+  X(conf_set)                                                                                                          \
+  X(conf_set_opaque)                                                                                                   \
+  X(conf_set_dr_msg_cb)                                                                                                \
+  X(conf_set_log_cb)                                                                                                   \
+  X(conf_set_error_cb)                                                                                                 \
+  X(opaque)                                                                                                            \
+  X(destroy)                                                                                                           \
+  X(topic_new)                                                                                                         \
+  X(topic_destroy)                                                                                                     \
+  X(queue_get_main)                                                                                                    \
+  X(poll)                                                                                                              \
+  X(metadata)                                                                                                          \
+  X(metadata_destroy)                                                                                                  \
+  X(headers_new)                                                                                                       \
+  X(headers_destroy)                                                                                                   \
+  X(header_add)                                                                                                        \
+  X(produceva)                                                                                                         \
+  X(error_code)                                                                                                        \
+  X(error_destroy)                                                                                                     \
+  X(err2str)
 
 struct Librdkafka {
 #define DECLARE(function) decltype(&rd_kafka_##function) function = nullptr;
   LIBRDKAFKA_FUNCTIONS(DECLARE)
 #undef DECLARE
+  /** `rd_kafka_new`, whose own name C++ keeps for itself. */
+  decltype(&rd_kafka_new) create = nullptr;
 
   /** `path` is the binding's .node. Returns why it cannot be used; empty when it can. */
   std::string load(const std::string &path) {
@@ -41,6 +65,8 @@ struct Librdkafka {
   if (function == nullptr) return "the binding's librdkafka has no rd_kafka_" #function;
     LIBRDKAFKA_FUNCTIONS(RESOLVE)
 #undef RESOLVE
+    create = reinterpret_cast<decltype(create)>(dlsym(library, "rd_kafka_new"));
+    if (create == nullptr) return "the binding's librdkafka has no rd_kafka_new";
     if (version() != RD_KAFKA_VERSION) return "it was built for another librdkafka than the binding runs";
     return "";
   }

@@ -35,7 +35,6 @@ class PartitionQueues : public Nan::ObjectWrap {
     Nan::SetPrototypeMethod(constructor, "close", Close);
     Nan::SetPrototypeMethod(constructor, "stop", Stop);
     Nan::Set(target, Nan::New("PartitionQueues").ToLocalChecked(), Nan::GetFunction(constructor).ToLocalChecked());
-    Nan::Set(target, Nan::New("bindingVersion").ToLocalChecked(), Nan::New(BINDING_VERSION).ToLocalChecked());
   }
 
  private:
@@ -158,6 +157,6 @@ class PartitionQueues : public Nan::ObjectWrap {
   std::unique_ptr<ReadThread> reader_;
 };
 
-NODE_MODULE(partition_queues, PartitionQueues::Init)
-
 }  // namespace
+
+NAN_MODULE_INIT(initPartitionQueues) { PartitionQueues::Init(target); }

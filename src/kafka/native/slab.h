@@ -1,6 +1,7 @@
-// Packs librdkafka's messages into a slab. The layout is described in ../slab.ts; both must change together.
+// Packs librdkafka's messages into a slab, and reads one. The layout is described in ../slab.ts; both must change together.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,13 @@
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a slab is little-endian");
 
+/** The prefix and the columns of every slab, before its bytes. */
+struct SlabLayout {
+  static constexpr uint32_t magic = 0x3142534d;
+  static constexpr size_t prefixBytes = 16;
+  static constexpr size_t columnBytesPerRecord = 8 + 8 + 4 + 4 + 4 + 4;
+};
+
 struct FreeBytes {
   void operator()(char *bytes) const { std::free(bytes); }
 };
@@ -20,10 +28,9 @@ struct Slab {
   size_t size = 0;
 };
 
-class SlabPacker {
+class SlabPacker : SlabLayout {
  public:
-  static constexpr size_t prefixBytes = 16;
-  static constexpr size_t columnBytesPerRecord = 8 + 8 + 4 + 4 + 4 + 4;
+  using SlabLayout::prefixBytes;
 
   explicit SlabPacker(const Librdkafka &rdkafka) : rdkafka_(rdkafka) {}
 
@@ -78,8 +85,6 @@ class SlabPacker {
   }
 
  private:
-  static constexpr uint32_t magic = 0x3142534d;
-
   static char *copy(char *at, const void *from, size_t length) {
     if (length > 0) std::memcpy(at, from, length);
     return at + length;
@@ -131,4 +136,78 @@ class SlabPacker {
   std::vector<const rd_kafka_message_t *> messages_;
   std::vector<uint32_t> headerBytes_;
   size_t bytes_ = prefixBytes;
+};
+
+/** Bytes of a record; `at` is null where the record has null. */
+struct Span {
+  const char *at;
+  size_t length;
+};
+
+/** A slab's records in place. The bytes must outlive it. */
+class SlabReader : SlabLayout {
+ public:
+  SlabReader(const char *base, size_t size) {
+    uint32_t prefix[4] = {};
+    if (size >= prefixBytes) std::memcpy(prefix, base, sizeof prefix);
+    const bool whole = prefix[0] == magic && prefix[2] == size &&
+                       prefixBytes + prefix[1] * columnBytesPerRecord <= size;
+    if (!whole) return;
+    base_ = base;
+    count_ = prefix[1];
+    timestamps_ = reinterpret_cast<const int64_t *>(base + prefixBytes) + count_;
+    starts_ = reinterpret_cast<const uint32_t *>(timestamps_ + count_);
+    keyBytes_ = reinterpret_cast<const int32_t *>(starts_ + count_);
+    valueBytes_ = keyBytes_ + count_;
+    headerBytes_ = reinterpret_cast<const uint32_t *>(valueBytes_ + count_);
+    for (uint32_t index = 0; index < count_; index++) {
+      if (starts_[index] + length(index) > size) base_ = nullptr;
+    }
+  }
+
+  /** False when the bytes are no slab: then nothing else may be asked. */
+  bool valid() const { return base_ != nullptr; }
+  uint32_t count() const { return count_; }
+  int64_t timestamp(uint32_t index) const { return timestamps_[index]; }
+  Span key(uint32_t index) const { return span(base_ + starts_[index], keyBytes_[index]); }
+  Span value(uint32_t index) const { return span(valueAt(index), valueBytes_[index]); }
+
+  /** `visit(name, value)` for each header, in their order. */
+  template <typename Visit>
+  void forEachHeader(uint32_t index, Visit visit) const {
+    const char *at = valueAt(index) + std::max(0, valueBytes_[index]);
+    const char *const end = at + headerBytes_[index];
+    while (at < end) {
+      const Span name = span(at + 4, readNumber(at));
+      const char *const afterName = name.at + name.length;
+      const Span value = span(afterName + 4, readNumber(afterName));
+      at = afterName + 4 + value.length;
+      visit(name, value);
+    }
+  }
+
+ private:
+  size_t length(uint32_t index) const {
+    return static_cast<size_t>(std::max(0, keyBytes_[index])) + std::max(0, valueBytes_[index]) + headerBytes_[index];
+  }
+
+  const char *valueAt(uint32_t index) const { return base_ + starts_[index] + std::max(0, keyBytes_[index]); }
+
+  static Span span(const char *at, int32_t length) {
+    return length < 0 ? Span{nullptr, 0} : Span{at, static_cast<size_t>(length)};
+  }
+
+  static int32_t readNumber(const char *at) {
+    int32_t number;
+    std::memcpy(&number, at, sizeof number);
+    return number;
+  }
+
+  const char *base_ = nullptr;
+  uint32_t count_ = 0;
+  const int64_t *timestamps_ = nullptr;
+  const uint32_t *starts_ = nullptr;
+  const int32_t *keyBytes_ = nullptr;
+  const int32_t *valueBytes_ = nullptr;
+  const uint32_t *headerBytes_ = nullptr;
 };
