@@ -47,8 +47,8 @@ async function setUp() {
   return {
     topic,
     path,
-    start: (onGap: 'stop' | 'skip' | 'earliest') =>
-      Daemon.start(join(folder, `${group}.json`), { ...config, kafka: { ...config.kafka, onGap } }),
+    start: (onGap: 'stop' | 'skip' | 'earliest', reader: 'native' | 'binding' = 'native') =>
+      Daemon.start(join(folder, `${group}.json`), { ...config, reader, kafka: { ...config.kafka, onGap } }),
     write: (records: number) => writeReadings(broker.bootstrap, topic, 1, records),
     rows: () =>
       queryDuckDb(
@@ -100,19 +100,21 @@ describe('when the log does not have the position', () => {
     assert.deepEqual(await rows(), { rows: 150, places: 150, first: 0, last: 199 })
   })
 
-  test('retention passes it while the daemon runs: found by the fetch, and decided by the same rule', async () => {
-    const { topic, start, write, rows } = await setUp()
-    await write(100)
-    const daemon = await start('skip')
-    await daemon.metricReaches('millrace_committed_offset', 100)
-    daemon.signal('SIGSTOP')
-    await write(100)
-    await broker.deleteRecordsBelow(topic, 0, 150)
-    daemon.signal('SIGCONT')
-    await daemon.metricReaches('millrace_gap_records_total', 50)
-    await runUntilWritten(daemon, 200)
-    assert.deepEqual(await rows(), { rows: 150, places: 150, first: 0, last: 199 })
-  })
+  for (const reader of ['native', 'binding'] as const) {
+    test(`retention passes it while the ${reader} reader runs: found by the fetch, and decided by the same rule`, async () => {
+      const { topic, start, write, rows } = await setUp()
+      await write(100)
+      const daemon = await start('skip', reader)
+      await daemon.metricReaches('millrace_committed_offset', 100)
+      daemon.signal('SIGSTOP')
+      await write(100)
+      await broker.deleteRecordsBelow(topic, 0, 150)
+      daemon.signal('SIGCONT')
+      await daemon.metricReaches('millrace_gap_records_total', 50)
+      await runUntilWritten(daemon, 200)
+      assert.deepEqual(await rows(), { rows: 150, places: 150, first: 0, last: 199 })
+    })
+  }
 
   test('the topic was made anew: it stops, and with the rule earliest the new one is read from its first record', async () => {
     const { topic, start, write, rows } = await setUp()
