@@ -70,7 +70,8 @@ export const sinkCatalog: Readonly<Record<string, SinkKind>> = {
   postgres: {
     identity: 'position',
     threadsMax: 1024,
-    loadsAThread: 1,
+    // The server works while the thread decodes the next load, and waits for its dead letters. A connection takes them in turn.
+    loadsAThread: 2,
     load: usualLoad,
     options: {
       url: {

@@ -9,6 +9,7 @@ import type { DeadLetterStore } from '../kafka/dead-letters.ts'
 import type { LoadLimits } from '../lanes/scheduler.ts'
 import type { Claimed, SinkPartition } from '../sinks/sink.ts'
 import type { FloodGuard } from './flood-guard.ts'
+import { leastLoaded } from './least-loaded.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
 import type {
   LoadResult,
@@ -103,6 +104,7 @@ export class WorkerPool {
       // Piscina's default parks an idle worker in Atomics.wait: its sockets, timers and our port would stand still.
       atomics: 'disabled',
       concurrentTasksPerWorker: loadsAThread,
+      loadBalancer: (_task, workers) => leastLoaded(workers, loadsAThread),
       workerData: this.#setup,
       // Columns and slabs lie outside of this heap: what fills it is a record that grows without bound as it is decoded.
       resourceLimits: { maxOldGenerationSizeMb: workerHeapMegabytes },

@@ -98,7 +98,7 @@ export class Daemon {
   }
 
   /** Resolves when the metric's sum has reached `least`. Rejects when the process ends before. */
-  async metricReaches(name: string, least: number, withinMs = 120_000): Promise<void> {
+  async metricReaches(name: string, least: number, withinMs = 120_000, everyMs = askAgainAfterMs): Promise<void> {
     const deadline = performance.now() + withinMs
     for (;;) {
       if (this.#ended) throw new Error(`the daemon ended before ${name} reached ${least}:\n${this.output}`)
@@ -107,7 +107,7 @@ export class Daemon {
       if (performance.now() > deadline) {
         throw new Error(`${name} is ${value}, not ${least}, after ${withinMs} ms:\n${this.output}`)
       }
-      await pause(askAgainAfterMs)
+      await pause(everyMs)
     }
   }
 
