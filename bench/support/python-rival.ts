@@ -36,6 +36,11 @@ export class PythonRival {
     return new PythonRival(python, join(folder, 'generated'))
   }
 
+  /** The interpreter that has what the rivals need. */
+  get python(): string {
+    return this.#python
+  }
+
   /** Runs a script of bench/rivals; its last argument is the folder of the generated code. */
   sample(script: string, ...args: readonly (string | number)[]): Promise<Sample> {
     const file = join(projectRoot(), 'bench/rivals', script)

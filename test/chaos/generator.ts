@@ -21,23 +21,24 @@ export interface GeneratorOptions {
   readonly partitions: number
 }
 
-/** A record of the compacted topic that the broker has acknowledged: later it may be gone from the log. */
-export interface Acknowledged {
+/**
+ * A record handed over for the compacted topic: later it may be gone from the log. Its offset is not told, because a record
+ * whose acknowledgement a broker took with it may stand in the log a second time.
+ */
+export interface Handed {
   readonly partition: number
-  readonly offset: number
   readonly key: string
   readonly sequence: number
 }
 
 /** Writes the known records of a run, past all faults but the broker's own. */
 export class Generator {
-  readonly ledger: Acknowledged[] = []
+  readonly ledger: Handed[] = []
   /** Of the plain topic; more after partitions were added. */
   partitions: number
   written = 0
   committedTransactions = 0
   abortedTransactions = 0
-  failures = 0
   readonly #options: GeneratorOptions
   readonly #random: Seeded
   readonly #producer: Producer
@@ -54,12 +55,7 @@ export class Generator {
     this.#random = new Seeded(options.seed)
     this.#producer = producer
     this.partitions = options.partitions
-    producer.on('delivery-report', (error, report) => {
-      if (error) this.failures++
-      const entry = report.opaque as { key: string; sequence: number } | undefined
-      if (!error && entry) this.ledger.push({ partition: report.partition, offset: report.offset, ...entry })
-      this.#wake()
-    })
+    producer.on('delivery-report', () => this.#wake())
     ;(producer as NodeJS.EventEmitter).on('error', () => undefined)
   }
 
@@ -129,7 +125,8 @@ export class Generator {
     if (this.#random.next() < compactedShare) {
       const key = `c${sequence % compactedKeys}`
       const partition = sequence % 2
-      return this.#produce(topics.compacted, partition, encode(encoding, key, sequence), key, { key, sequence })
+      this.ledger.push({ partition, key, sequence })
+      return this.#produce(topics.compacted, partition, encode(encoding, key, sequence), key)
     }
     const number = this.#random.between(0, keys - 1)
     const partition = number % this.partitions
@@ -143,8 +140,8 @@ export class Generator {
     return this.#produce(topics.plain, partition, encode(encoding, key, sequence), key)
   }
 
-  async #produce(topic: string, partition: number, value: Buffer | null, key: string, opaque?: object): Promise<void> {
-    while (!tryProduce(this.#producer, topic, partition, value, key, opaque)) {
+  async #produce(topic: string, partition: number, value: Buffer | null, key: string): Promise<void> {
+    while (!tryProduce(this.#producer, topic, partition, value, key)) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
         setTimeout(resolve, 100)
@@ -223,16 +220,9 @@ export class Generator {
 const poisonBytes = ['0a0561', '0805', '0a02c328', '0b0b', 'ff'].map((hex) => Buffer.from(hex, 'hex'))
 const poisonTexts = ['{"key": "cut', 'no json', '[1, 2', '\u0000'].map((text) => Buffer.from(text))
 
-function tryProduce(
-  producer: Producer,
-  topic: string,
-  partition: number,
-  value: Buffer | null,
-  key: string,
-  opaque: object | undefined,
-): boolean {
+function tryProduce(producer: Producer, topic: string, partition: number, value: Buffer | null, key: string): boolean {
   try {
-    producer.produce(topic, partition, value, key, 0, opaque)
+    producer.produce(topic, partition, value, key)
     return true
   } catch (error) {
     // Full, or a partition so new that the client does not know it: a moment later.

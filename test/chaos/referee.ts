@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { decode, fateOf } from './entry.ts'
 import type { Encoding } from './entry.ts'
-import type { Acknowledged } from './generator.ts'
+import type { Handed } from './generator.ts'
 import type { Topics } from './topics.ts'
 import { sourceTopics } from './topics.ts'
 
@@ -20,7 +20,7 @@ export async function readTruth(
   bootstrap: string,
   topics: Topics,
   encoding: Encoding,
-  ledger: readonly Acknowledged[],
+  ledger: readonly Handed[],
   folder: string,
 ): Promise<void> {
   const truth = join(folder, 'truth.csv')
@@ -42,12 +42,11 @@ export async function readTruth(
     columns = {${columns}, 'key': 'varchar', 'fate': 'varchar', 'sequence': 'bigint', 'checksum': 'bigint', 'sum': 'bigint'})`)
   await checker.run(`create table dead as select * from read_csv('${dead}', header = false, delim = '\t', quote = '',
     columns = {${columns}, 'sum': 'bigint'})`)
-  await checker.run('create table ledger (topic varchar, part integer, place bigint, key varchar, sequence bigint)')
+  await checker.run('create table ledger (topic varchar, part integer, key varchar, sequence bigint)')
   const appender = await checker.createAppender('ledger')
-  for (const { partition, offset, key, sequence } of ledger) {
+  for (const { partition, key, sequence } of ledger) {
     appender.appendVarchar(topics.compacted)
     appender.appendInteger(partition)
-    appender.appendBigInt(BigInt(offset))
     appender.appendVarchar(key)
     appender.appendBigInt(BigInt(sequence))
     appender.endRow()

@@ -1,6 +1,8 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { PythonRival } from '../../bench/support/python-rival.ts'
 import { packageRoot } from '../../src/package-root.ts'
 import type { Encoding } from './entry.ts'
 import { MemberProcess } from './member-process.ts'
@@ -96,34 +98,29 @@ export class RivalTarget implements Target {
   }
 }
 
-const cached = (path: string) => fileURLToPath(new URL(`.cache/${path}`, packageRoot))
-
-/** A script on confluent-kafka and psycopg; `.cache/rivals-python` is a virtual environment with both. */
+/** A script on confluent-kafka and psycopg, as such scripts are written. */
 export const pythonRival: Rival = {
   name: 'python',
   encoding: 'json',
   command: ({ bootstrap, group, topics, sink }) => {
-    const python = cached(join('rivals-python', 'bin', 'python'))
-    if (!existsSync(python)) throw new Error(`${python} is missing: docs/RELIABILITY.md tells how to make it`)
     if (sink.type !== 'postgres') throw new Error('the Python script writes to PostgreSQL: --sink postgres')
     const config = { bootstrap, group, topics: sourceTopics(topics), dead: topics.dead, url: sink.url }
     const script = fileURLToPath(new URL('test/chaos/rivals/plain_consumer.py', packageRoot))
-    return [python, script, JSON.stringify(config)]
+    return [PythonRival.install().python, script, JSON.stringify(config)]
   },
 }
 
 /**
- * Kafka Connect, one standalone worker a member, all in one consumer group, with Debezium's JDBC sink; the jars are in
- * `.cache/rivals-connect`. Its properties are those of its documentation for rows appended to a table that is there.
+ * Kafka Connect, one standalone worker a member, all in one consumer group, with Debezium's JDBC sink. Its properties are
+ * those of its documentation for rows appended to a table that is there.
  */
 export const connectRival: Rival = {
   name: 'connect',
   encoding: 'json-with-schema',
   command: (setting, member) => {
     const { folder, bootstrap, group, topics, sink } = setting
-    const jars = cached('rivals-connect')
-    if (!existsSync(jars)) throw new Error(`${jars} is missing: docs/RELIABILITY.md tells how to make it`)
     if (sink.type !== 'postgres') throw new Error('the JDBC sink writes to PostgreSQL: --sink postgres')
+    const jars = installConnect()
     const url = new URL(sink.url)
     const worker = join(folder, `worker-${member}.properties`)
     const connector = join(folder, `connector-${member}.properties`)
@@ -169,6 +166,31 @@ export const connectRival: Rival = {
     const main = ['-Xmx512m', '-cp', join(jars, '*'), 'org.apache.kafka.connect.cli.ConnectStandalone']
     return ['java', ...main, worker, connector]
   },
+}
+
+/** The folder of the jars that rivals/pom.xml names, which Maven fetches once. Throws where there is no Maven. */
+function installConnect(): string {
+  const jars = fileURLToPath(new URL('.cache/rivals-connect/jars', packageRoot))
+  if (existsSync(jars)) return jars
+  const pom = fileURLToPath(new URL('test/chaos/rivals/pom.xml', packageRoot))
+  // Named for good only when all are there.
+  const fetched = `${jars}.part`
+  const { status, error } = spawnSync(
+    'mvn',
+    [
+      '--quiet',
+      '--file',
+      pom,
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${fetched}`,
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  )
+  if (status !== 0)
+    throw new Error(`Kafka Connect is fetched by Maven: ${error?.message ?? `mvn ended with ${status}`}`)
+  renameSync(fetched, jars)
+  return jars
 }
 
 function writeProperties(file: string, properties: Readonly<Record<string, string>>): void {
