@@ -2,23 +2,13 @@
 // Plants one bug after the other in a copy of the compiled daemon, and asks which layer of the tests catches it: the cheapest
 // first, until one does, or with --all each of them. A bug that none catches fails the run: then a test is missing.
 import { spawn } from 'node:child_process'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { projectRoot } from '../support/kafka-installation.ts'
 import { sharedKafkaBroker } from '../support/kafka-broker.ts'
-import { bugs } from './planted-bugs.ts'
+import { bugs, placeOf } from './planted-bugs.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 
 interface Layer {
@@ -83,16 +73,11 @@ function plant({ name, patches }: PlantedBug): string {
     if (entry !== 'dist') symlinkSync(join(root, entry), join(copy, entry))
   }
   cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true })
-  for (const { files, from, to } of patches) {
-    const paths = files.map((file) => join(copy, 'dist/src', file))
-    const path = paths.find((each) => existsSync(each) && readFileSync(each, 'utf8').includes(from))
-    if (path === undefined)
-      throw new Error(`${name}: «${from}» is not in ${files.join(' or ')} any more: plant it anew`)
-    const source = readFileSync(path, 'utf8')
-    if (source.split(from).length !== 2) throw new Error(`${name}: «${from}» is there more than once`)
+  for (const patch of patches) {
+    const path = placeOf(patch, join(copy, 'dist/src'))
     writeFileSync(
       path,
-      source.replace(from, () => to),
+      readFileSync(path, 'utf8').replace(patch.from, () => patch.to),
     )
   }
   return copy

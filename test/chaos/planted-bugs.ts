@@ -1,12 +1,27 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 /** A bug of the kind that sinks have had, as a change to the compiled daemon. */
 export interface PlantedBug {
   readonly name: string
-  readonly patches: readonly {
-    /** Below `dist/src`; the first that has the text. */
-    readonly files: readonly string[]
-    readonly from: string
-    readonly to: string
-  }[]
+  readonly patches: readonly Patch[]
+}
+
+interface Patch {
+  /** Below `dist/src`; the first that has the text. */
+  readonly files: readonly string[]
+  readonly from: string
+  readonly to: string
+}
+
+/** The compiled file that has the patch's text, once. Throws where it is not to be found: then it must be planted anew. */
+export function placeOf({ files, from }: Patch, compiled: string): string {
+  const paths = files.map((file) => join(compiled, file))
+  const found = paths.filter((path) => existsSync(path) && readFileSync(path, 'utf8').includes(from))
+  const [path] = found
+  if (path === undefined) throw new Error(`«${from}» is not in ${files.join(' or ')} any more: plant it anew`)
+  if (readFileSync(path, 'utf8').split(from).length !== 2) throw new Error(`«${from}» is in ${path} more than once`)
+  return path
 }
 
 const bug = (name: string, file: string | readonly string[], from: string, to: string): PlantedBug => ({
@@ -64,7 +79,7 @@ export const bugs: readonly PlantedBug[] = [
     "            this.#lose(lane, part, 'worker', failure);",
     '            lane.settle(part.next, { rows: part.records, deduplicated: 0, deadLettered: 0, skipped: 0 });',
   ),
-  bug('head-not-trimmed', swap, 'batch.offsets[from] < next)', 'batch.offsets[from] < -1)'),
+  bug('head-not-trimmed', swap, '&& offsets[from] < next)', '&& offsets[from] < -1)'),
   bug('gap-accepted', swap, 'if (next !== null && next < batch.base)', 'if (next !== null && next < -1)'),
   bug(
     'aborted-records-read',
@@ -75,7 +90,7 @@ export const bugs: readonly PlantedBug[] = [
   bug(
     'dead-letters-unacknowledged',
     'kafka/dead-letters.js',
-    '        await delivered;\n',
-    '        delivered.catch(() => undefined);\n',
+    '            return await sent;\n',
+    '            sent.catch(() => undefined);\n            return [];\n',
   ),
 ]
