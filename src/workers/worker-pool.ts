@@ -117,6 +117,8 @@ export class WorkerPool {
   /** Opens the sink in one worker and makes the tables ready. Rejects with the sink's or the schema's own error. */
   async prepare(): Promise<void> {
     await this.#ask({ kind: 'prepare' })
+    // The others open theirs while the group is joined, and not with the first load in hand. A fault shows again with a load.
+    for (let thread = 0; thread < this.#threads; thread++) void this.#ask({ kind: 'prepare' }).catch(() => undefined)
   }
 
   /** `Sink.claim` in one of the workers. */

@@ -27,7 +27,7 @@ after(() => server.stop())
 test('a thread decodes its second load while the store works on the first', async () => {
   let secondDecoded: (letters: ArrayBuffer) => void = () => undefined
   const decoded = new Promise<ArrayBuffer>((resolve) => (secondDecoded = resolve))
-  const pool = await oneThread((letters) => Promise.resolve(secondDecoded(letters)))
+  const pool = await poolOf(1, (letters) => Promise.resolve(secondDecoded(letters)))
   try {
     const claimed = await pool.claim([0, 1].map((partition) => ({ route, topic: 't', partition, topicId: undefined })))
     // Whoever writes partition 0 waits for this transaction.
@@ -49,7 +49,23 @@ test('a thread decodes its second load while the store works on the first', asyn
   }
 })
 
-async function oneThread(store: DeadLetterStore['store']): Promise<WorkerPool> {
+test('every thread opens its sink before there is a load', async () => {
+  const pool = await poolOf(3, () => Promise.resolve())
+  try {
+    const deadline = performance.now() + 30_000
+    for (let open = 0; open < 3;) {
+      assert.ok(performance.now() < deadline, `${open} of 3 threads have a connection`)
+      const [row] = await server.query<{ open: number }>(
+        `select count(*)::int as open from pg_stat_activity where application_name like 'millrace%'`,
+      )
+      open = row!.open
+    }
+  } finally {
+    await pool.close(10_000)
+  }
+})
+
+async function poolOf(threads: number, store: DeadLetterStore['store']): Promise<WorkerPool> {
   const files = new SchemaFiles()
   const decode = { format: 'protobuf' as const, files: [readingProto], message: readingMessage }
   await loadMessageType(decode, files)
@@ -59,7 +75,7 @@ async function oneThread(store: DeadLetterStore['store']): Promise<WorkerPool> {
     sink: { name: 'sink', type: 'postgres', options: { url: server.url, sslmode: 'disable' } },
     routes: [{ name: route, table, metadata: [], columns: undefined, decode, schema: files.snapshot }],
   }
-  const size = { threads: 1, loadsAThread: 2, limits: { maxBytes: 2 ** 20, maxRecords: 1000, lingerMs: 0 } }
+  const size = { threads, loadsAThread: 2, limits: { maxBytes: 2 ** 20, maxRecords: 1000, lingerMs: 0 } }
   const pool = new WorkerPool(
     setup as unknown as WorkerSetup,
     size,
