@@ -1,10 +1,10 @@
 import type { Batch, TableSchema } from '../../decode/columns.ts'
 import { SinkRefusedError } from '../../errors.ts'
 import { failPoint, failPointsArmed } from '../../fail-points.ts'
-import { findBadRows } from '../bad-rows.ts'
 import { decide, positionKey } from '../position-swap.ts'
 import type { Applying } from '../position-swap.ts'
 import type { Ack, Claimed, PoisonRow, Sink, SinkPartition } from '../sink.ts'
+import { PoisonSearch, RowsRefused } from './poison-search.ts'
 import { parseAddress } from './postgres-address.ts'
 import type { PostgresAddress, PostgresOptions } from './postgres-address.ts'
 import { begin, PostgresConnection } from './postgres-connection.ts'
@@ -12,25 +12,13 @@ import { FaultReporter, writing } from './postgres-faults.ts'
 import { PostgresPositions } from './postgres-positions.ts'
 import { planTable } from './postgres-table.ts'
 import type { TablePlan } from './postgres-table.ts'
-import { faultKind, reasonOf, rowNamed, sqlState } from './sql-states.ts'
+import { faultKind, reasonOf, sqlState } from './sql-states.ts'
 import { AppendWriter } from './table-writer.ts'
 import type { RowRange, TableWriter } from './table-writer.ts'
 import { UpsertWriter } from './upsert-writer.ts'
 
 /** DDL of several threads and daemons comes one after the other: `if not exists` alone does not keep two from colliding. */
 const ddlLock = `select pg_advisory_xact_lock(hashtextextended('millrace ddl', 0))`
-/** So many bad rows are looked for at once. The rest shows when what is left of the batch is written. */
-const poisonMax = 1000
-
-/** The server refused the rows of one table's COPY or merge. */
-class RowsRefused extends Error {
-  readonly ranges: readonly RowRange[]
-
-  constructor(ranges: readonly RowRange[], cause: unknown) {
-    super('rows refused', { cause })
-    this.ranges = ranges
-  }
-}
 
 /**
  * Rows into PostgreSQL by COPY, with the position of each partition in the same transaction. One connection, taken anew
@@ -191,59 +179,11 @@ export class PostgresSink implements Sink {
     const before = this.#writers.get(name)!.signature
     await this.#makeReady(connection, this.#schemas.get(name)!)
     if (this.#writers.get(name)!.signature !== before) return []
-    const named = placeOf(error.ranges, rowNamed(error.cause))
-    const guilty = named === undefined ? error.ranges : [named.range]
-    const acks: [Batch, Ack][] = []
-    for (const range of guilty) {
-      const first = named === undefined ? [] : [poison(named.row, error.cause)]
-      const from = named === undefined ? range.from : named.row + 1
-      const rows = [...first, ...(await this.#badRows({ ...range, from }, signal))]
-      if (rows.length > 0) acks.push([range.batch, { kind: 'poison', rows }])
-    }
+    const found = await new PoisonSearch(connection, this.#writers.get(name)!, signal).find(error)
     signal.throwIfAborted()
-    if (acks.length > 0) return acks
+    if (found.length > 0) return found.map(([batch, rows]) => [batch, { kind: 'poison', rows }])
     const cure = 'rows are refused together and none by itself: look at the constraints of the table'
     throw new SinkRefusedError(`${writing(error.ranges.map(({ batch }) => batch))}: ${reasonOf(error.cause)}; ${cure}`)
-  }
-
-  /** Tries what is left, from one bad row to the next; by halves where the server names none. Nothing stays written. */
-  async #badRows(range: RowRange, signal: AbortSignal): Promise<PoisonRow[]> {
-    const { to } = range
-    const found: PoisonRow[] = []
-    for (let { from } = range; from < to && found.length < poisonMax && !signal.aborted;) {
-      const error = await this.#tryRows({ ...range, from, to })
-      if (error === undefined) break
-      const named = rowNamed(error)
-      if (named === undefined) {
-        const rest = await findBadRows(
-          from,
-          to,
-          (...part) => this.#tryRows({ ...range, from: part[0], to: part[1] }),
-          signal,
-        )
-        found.push(...rest.map(({ row, reason, code }) => ({ row, reason, ...(code === undefined ? {} : { code }) })))
-        break
-      }
-      found.push(poison(from + named, error))
-      from += named + 1
-    }
-    return found
-  }
-
-  /** The error that rows meet, in a transaction that is always rolled back; rejects when it says nothing of the rows. */
-  async #tryRows(range: RowRange): Promise<Error | undefined> {
-    const connection = await this.#connected()
-    await connection.query(begin)
-    const upsert = range.batch.table.rules.mode === 'upsert'
-    try {
-      await this.#writers.get(range.batch.table.name)!.write(connection, [range])
-      return undefined
-    } catch (error) {
-      if (faultKind(error, upsert) === 'data') return error as Error
-      throw error
-    } finally {
-      if (connection.usable) await connection.query('rollback')
-    }
   }
 
   #bentRows(applying: readonly Applying[]): Map<Batch, readonly PoisonRow[]> {
@@ -327,20 +267,3 @@ const hasWork = ({ batch, from, to, deletesFrom }: RowRange): boolean =>
 
 const writerFor = (plan: TablePlan, schema: TableSchema): TableWriter =>
   schema.rules.mode === 'upsert' ? new UpsertWriter(plan, schema) : new AppendWriter(plan)
-
-function poison(row: number, error: unknown): PoisonRow {
-  const code = sqlState(error)
-  return { row, reason: reasonOf(error), ...(code === undefined ? {} : { code }) }
-}
-
-/** Where the row that was named by its number in the COPY is. */
-function placeOf(ranges: readonly RowRange[], named: number | undefined): { range: RowRange; row: number } | undefined {
-  let left = named ?? -1
-  if (left < 0) return undefined
-  for (const range of ranges) {
-    const rows = range.to - range.from
-    if (left < rows) return { range, row: range.from + left }
-    left -= rows
-  }
-  return undefined
-}

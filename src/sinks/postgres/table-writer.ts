@@ -17,8 +17,8 @@ export interface RowRange extends Applying {
 export interface TableWriter {
   /** Changes when the rows must be written in another way than before. */
   readonly signature: string
-  /** Puts the rows into the open transaction. Rejects with the server's error. */
-  write(connection: PostgresConnection, ranges: readonly RowRange[]): Promise<void>
+  /** Puts the rows into the open transaction, after the statements `before`. Rejects with the server's error. */
+  write(connection: PostgresConnection, ranges: readonly RowRange[], before?: string): Promise<void>
   /** Rows that PostgreSQL would bend instead of refusing them. */
   bent(batch: Batch, from: number): readonly PoisonRow[]
 }
@@ -37,8 +37,8 @@ export class AppendWriter implements TableWriter {
     this.signature = JSON.stringify([this.#statement, fields])
   }
 
-  async write(connection: PostgresConnection, ranges: readonly RowRange[]): Promise<void> {
-    await connection.copy(this.#statement, this.#encoder.rows(rowsOf(ranges)))
+  async write(connection: PostgresConnection, ranges: readonly RowRange[], before = ''): Promise<void> {
+    await connection.copy(`${before};${this.#statement}`, this.#encoder.rows(rowsOf(ranges)))
   }
 
   bent(batch: Batch, from: number): readonly PoisonRow[] {

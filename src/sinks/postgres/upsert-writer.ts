@@ -33,8 +33,8 @@ export class UpsertWriter implements TableWriter {
     this.signature = JSON.stringify([this.#merge, fields])
   }
 
-  async write(connection: PostgresConnection, ranges: readonly RowRange[]): Promise<void> {
-    await connection.copy(this.#copy, this.#encoder.rows(rowsOf(ranges)))
+  async write(connection: PostgresConnection, ranges: readonly RowRange[], before = ''): Promise<void> {
+    await connection.copy(`${before};${this.#copy}`, this.#encoder.rows(rowsOf(ranges)))
     await this.#deletes?.write(connection, ranges)
     await connection.query(`${this.#merge}; drop table ${stage}`)
   }
