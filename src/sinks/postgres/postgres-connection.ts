@@ -11,7 +11,7 @@ const connectMaxMs = 10_000
 /** The server's own deadlines, in its transactions: `set local` passes a PgBouncer that hands a server on after each. */
 export const limits = { statementMs: 60_000, lockMs: 5_000, idleMs: 30_000 }
 /** When the server has not kept its own deadline, the connection is dead and nobody told us. */
-const answerMaxMs = limits.statementMs + 10_000
+const answerMaxMsDefault = limits.statementMs + 10_000
 const keepAliveMs = 10_000
 
 /** What begins every transaction. Text is UTF-8 on the wire, whatever the database keeps it in. */
@@ -37,23 +37,25 @@ export class PostgresConnection {
   /** The host that was reached. */
   readonly host: string
   readonly #client: pg.Client
+  readonly #answerMaxMs: number
   readonly #buffers = new CopyBuffers()
   #gone = false
 
-  private constructor(client: pg.Client, host: string) {
+  private constructor(client: pg.Client, host: string, answerMaxMs: number) {
     this.#client = client
     this.host = host
+    this.#answerMaxMs = answerMaxMs
     // Told to whoever waits; without a listener it would end the process.
     client.on('error', () => (this.#gone = true))
     client.on('end', () => (this.#gone = true))
   }
 
   /** Connects to the first host that takes writes. Rejects with what each of them said. */
-  static async open(address: PostgresAddress): Promise<PostgresConnection> {
+  static async open(address: PostgresAddress, answerMaxMs = answerMaxMsDefault): Promise<PostgresConnection> {
     const refusals: { host: string; error: unknown }[] = []
     for (const at of address.hosts) {
       try {
-        return await PostgresConnection.#reach(address, at)
+        return await PostgresConnection.#reach(address, at, answerMaxMs)
       } catch (error) {
         refusals.push({ host: hostText(at), error })
       }
@@ -64,7 +66,11 @@ export class PostgresConnection {
     throw refused ? new SinkRefusedError(message) : new SinkUnavailableError(message)
   }
 
-  static async #reach(address: PostgresAddress, at: PostgresAddress['hosts'][number]): Promise<PostgresConnection> {
+  static async #reach(
+    address: PostgresAddress,
+    at: PostgresAddress['hosts'][number],
+    answerMaxMs: number,
+  ): Promise<PostgresConnection> {
     const { tls, tlsMayLack } = address
     let client = newClient(address, at, tls)
     try {
@@ -74,7 +80,7 @@ export class PostgresConnection {
       client = newClient(address, at, undefined)
       await client.connect()
     }
-    const connection = new PostgresConnection(client, hostText(at))
+    const connection = new PostgresConnection(client, hostText(at), answerMaxMs)
     try {
       const [row] = await connection.query(`select current_setting('transaction_read_only') as read_only`)
       if (row?.['read_only'] === 'on') throw new SinkUnavailableError('takes no writes: a standby, or set to read-only')
@@ -123,8 +129,8 @@ export class PostgresConnection {
 
   async #inTime<T>(answer: Promise<T>): Promise<T> {
     const timer = setTimeout(
-      () => this.destroy(`connection to ${this.host} gave no answer in ${answerMaxMs / 1000} s`),
-      answerMaxMs,
+      () => this.destroy(`connection to ${this.host} gave no answer in ${this.#answerMaxMs / 1000} s`),
+      this.#answerMaxMs,
     )
     try {
       return await answer

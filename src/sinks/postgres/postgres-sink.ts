@@ -26,6 +26,7 @@ const ddlLock = `select pg_advisory_xact_lock(hashtextextended('millrace ddl', 0
  */
 export class PostgresSink implements Sink {
   readonly #address: PostgresAddress
+  readonly #answerMaxMs: number | undefined
   readonly #positions: PostgresPositions
   readonly #faults: FaultReporter
   readonly #schemas = new Map<string, TableSchema>()
@@ -34,8 +35,10 @@ export class PostgresSink implements Sink {
   /** Calls run one after the other: they share a connection, and a transaction belongs to one. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(options: PostgresOptions, group: string) {
+  /** `answerMaxMs`: how long the server may leave a statement without an answer; by default a little more than it allows itself. */
+  constructor(options: PostgresOptions, group: string, answerMaxMs?: number) {
     this.#address = parseAddress(options)
+    this.#answerMaxMs = answerMaxMs
     this.#positions = new PostgresPositions(group, options.controlSchema)
     this.#faults = new FaultReporter(this.#address.shown)
   }
@@ -245,7 +248,7 @@ export class PostgresSink implements Sink {
   async #connected(): Promise<PostgresConnection> {
     if (this.#connection?.usable === true) return this.#connection
     this.#forget()
-    this.#connection = await PostgresConnection.open(this.#address)
+    this.#connection = await PostgresConnection.open(this.#address, this.#answerMaxMs)
     return this.#connection
   }
 
