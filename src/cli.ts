@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { ConfigError, messageChain, MillraceError } from './errors.ts'
 import { packageRoot } from './package-root.ts'
-import { endNow, exitCodeOf, exitCodes } from './shutdown.ts'
+import { endNow, exitCodeOf, exitCodes, untilSignal } from './shutdown.ts'
+
+// First of all, because loading a command takes a while. The others end by the signal itself, as programs do.
+if (['run', 'demo'].includes(process.argv[2] ?? '')) void untilSignal()
 
 const packageFile = readFileSync(new URL('package.json', packageRoot), 'utf8')
 const { version } = JSON.parse(packageFile) as { version: string }

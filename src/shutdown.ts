@@ -31,9 +31,14 @@ export function exitCodeOf(error: unknown): number {
   return exitCodes.internal
 }
 
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+let firstSignal: Promise<NodeJS.Signals> | undefined
+
+/**
+ * Resolves at the first SIGTERM or SIGINT since it was first called; a second one ends the process at once. Called as early
+ * as can be: a signal that nobody listens for ends the process by itself, with a code that supervisors take for a failure.
+ */
 export function untilSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
+  firstSignal ??= new Promise((resolve) => {
     let asked = false
     const onSignal = (signal: NodeJS.Signals) => {
       if (asked) endNow(128 + (signal === 'SIGINT' ? 2 : 15))
@@ -43,6 +48,7 @@ export function untilSignal(): Promise<NodeJS.Signals> {
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
   })
+  return firstSignal
 }
 
 /** Ends without waiting for native threads: `process.exit` would join one that hangs in librdkafka, for ever. */

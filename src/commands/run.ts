@@ -19,7 +19,7 @@ export async function run(configFile: string): Promise<number> {
 
 async function runDaemon(config: Config, log: Logger): Promise<number> {
   log.info({ pid: process.pid, node: process.version, config: maskedConfig(config) }, 'millrace starts')
-  // Listened for from here on: a signal during a slow start must not be lost.
+  // Listened for since the process began: a signal during a slow start must not be lost.
   const signalled = untilSignal()
   let fail: (error: Error) => void = () => undefined
   const failed = new Promise<Error>((resolve) => (fail = resolve))

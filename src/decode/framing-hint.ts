@@ -85,6 +85,6 @@ function hasVarintPrefix(value: Uint8Array): boolean {
 }
 
 function isEnclosed(value: Uint8Array): boolean {
-  const text = [value[0], value.at(-1)]
-  return (text[0] === 0x7b && text[1] === 0x7d) || (text[0] === 0x5b && text[1] === 0x5d)
+  const last = value[value.length - 1]
+  return (value[0] === 0x7b && last === 0x7d) || (value[0] === 0x5b && last === 0x5d)
 }

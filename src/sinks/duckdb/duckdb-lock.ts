@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { SinkRefusedError } from '../../errors.ts'
+import { SinkRefusedError, SinkUnavailableError } from '../../errors.ts'
 
 /** Who has a database open, as its lock file tells it. */
 interface Holder {
@@ -39,16 +39,20 @@ export class DuckDbLock {
   readonly #file: string
   readonly #token = randomUUID()
 
-  /** Throws SinkRefusedError naming the holder. */
+  /**
+   * Throws naming the holder: SinkUnavailableError when it is another process, which may be a daemon that still closes;
+   * SinkRefusedError when it is this one, whose config then has two openers.
+   */
   constructor(path: string) {
     this.#database = realPath(path)
     this.#file = `${this.#database}.lock`
     const holder = this.#take()
     if (holder === undefined) return
-    const where = holder.pid === process.pid ? 'this very process' : `process ${holder.pid}`
-    throw new SinkRefusedError(
-      `${path} is open in ${where} already; a DuckDB file has one writer: stop the other, or give this one a file of its own (${this.#file})`,
-    )
+    const own = holder.pid === process.pid
+    const message =
+      `${path} is open in ${own ? 'this very process' : `process ${holder.pid}`} already; a DuckDB file has one writer: ` +
+      `stop the other, or give this one a file of its own (${this.#file})`
+    throw own ? new SinkRefusedError(message) : new SinkUnavailableError(message)
   }
 
   /** Gives the file free, if it is still ours. */

@@ -301,8 +301,12 @@ const isDataFault = (error: unknown): boolean =>
 function translated(error: unknown, path: string): MillraceError {
   if (error instanceof SinkRefusedError || error instanceof SinkUnavailableError) return error
   const message = messageChain(error)
+  // Whoever has it open may be a daemon that still closes, or somebody who looks into the file.
+  if (/lock on file/i.test(message)) {
+    return new SinkUnavailableError(`${path} is open in another process; close it there`, { cause: error })
+  }
   if (
-    /Failed to set config|Catalog Error|Binder Error|Parser Error|Permission|not a valid DuckDB|Cannot open file|Is a directory|lock on file/i.test(
+    /Failed to set config|Catalog Error|Binder Error|Parser Error|Permission|not a valid DuckDB|Cannot open file|Is a directory/i.test(
       message,
     )
   ) {
