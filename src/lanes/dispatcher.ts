@@ -4,7 +4,7 @@ import type { LoadResult, PartCounts, PartOutcome, TaskPart } from '../workers/m
 import type { LaneSet } from './lane-set.ts'
 import type { Lane, LanePart, SplitSlab } from './lane.ts'
 import { RouteGate } from './route-gate.ts'
-import type { GateState } from './route-gate.ts'
+import type { GateState, Passage } from './route-gate.ts'
 import { planLoad } from './scheduler.ts'
 import type { FlushReason, LoadLimits, PlannedLoad } from './scheduler.ts'
 
@@ -152,16 +152,21 @@ export class Dispatcher {
       if (bytes >= maxBytes || records >= maxRecords) break
     }
     this.#loads.set(runner, this.loadsInFlight(runner) + 1)
-    this.#gate(route).departed()
+    const passage = this.#gate(route).departed()
     this.#events.departed(
       route,
       reason,
       taken.map(({ part }) => part),
     )
-    void this.#run(route, runner, taken)
+    void this.#run(route, passage, runner, taken)
   }
 
-  async #run(route: string, runner: LoadRunner, taken: readonly { lane: Lane; part: LanePart }[]): Promise<void> {
+  async #run(
+    route: string,
+    passage: Passage,
+    runner: LoadRunner,
+    taken: readonly { lane: Lane; part: LanePart }[],
+  ): Promise<void> {
     const parts = taken.map(({ lane, part }) => ({
       topic: lane.topic,
       partition: lane.partition,
@@ -186,23 +191,23 @@ export class Dispatcher {
     if (this.loadsInFlight(runner) === 0) this.#held.get(runner)?.()
     if (result === undefined) {
       // The worker died with the load: written or not is unknown, so the sink is asked where it stands.
-      this.#died(route, taken, failure!)
+      this.#died(route, passage, taken, failure!)
     } else {
       const failed = result.outcomes.find((outcome) => outcome.kind === 'retry')
-      if (failed) this.#gate(route).failed(this.#reviveError(failed), performance.now())
-      else this.#gate(route).succeeded()
+      if (failed) this.#gate(route).failed(passage, this.#reviveError(failed), performance.now())
+      else this.#gate(route).succeeded(passage)
       taken.forEach(({ lane, part }, index) => this.#settle(lane, part, result.outcomes[index]!))
       this.#events.finished(route, result)
     }
     this.wake()
   }
 
-  #died(route: string, taken: readonly { lane: Lane; part: LanePart }[], failure: Error): void {
+  #died(route: string, passage: Passage, taken: readonly { lane: Lane; part: LanePart }[], failure: Error): void {
     const blamed = failure instanceof WorkerDiedError && failure.blamesRecords
     // While one bad record is looked for, its neighbours in other partitions go on.
     const expected = blamed && taken.length === 1 && taken[0]!.lane.suspect
     const gate = this.#gate(route)
-    if (!expected || gate.state) gate.failed(failure, performance.now())
+    if (!expected || gate.state) gate.failed(passage, failure, performance.now())
     for (const { lane, part } of taken) {
       if (blamed) lane.suspectLoad(taken.length === 1, failure.code)
       this.#lose(lane, part, 'worker', failure)
