@@ -11,11 +11,11 @@ import type { ReadableStore } from '../golden-contract.ts'
 
 export const postgresAble = capabilities
 
-/** A database of its own on a server that is shared, behind a network of its own. */
-export async function createPostgresStore(server: PostgresServer): Promise<StoreUnderTest> {
+/** A database of its own on a server that is shared, behind a network of its own; `port` is that of a pooler between, if there is one. */
+export async function createPostgresStore(server: PostgresServer, port = server.port): Promise<StoreUnderTest> {
   const name = `contract_${randomBytes(6).toString('hex')}`
   const url = await server.createDatabase(name)
-  const proxy = await TcpProxy.start({ port: server.port })
+  const proxy = await TcpProxy.start({ port })
   const behindProxy = url.replace(`:${server.port}/`, `:${proxy.port}/`)
   const texts = async (expression: string) => {
     const order = 'order by from_partition, from_offset'
