@@ -1,6 +1,7 @@
 import type { Column } from '../../decode/columns.ts'
 import { copySource, sourceArguments } from './copy-source.ts'
 import type { FieldEncoding } from './postgres-types.ts'
+import { putUuid } from './uuid-text.ts'
 
 /** Where encoded rows are put; large, and used again and again. */
 export interface CopyBuffer {
@@ -65,7 +66,7 @@ export class CopyEncoder {
     // The source is ours alone, see `copySource`.
     // eslint-disable-next-line @typescript-eslint/no-implied-eval
     const make = new Function(...sourceArguments, copySource(fields)) as (tools: object, state: State) => Fill
-    this.#fill = make({ putNumeric, putSignedNumeric }, this.#state)
+    this.#fill = make({ putNumeric, putSignedNumeric, putUuid }, this.#state)
   }
 
   /** One COPY of these rows. One at a time is under way. */

@@ -3,8 +3,11 @@ import type { FieldEncoding, FieldForm } from './postgres-types.ts'
 /** Identifiers that the source takes as arguments, in this order. */
 export const sourceArguments = ['tools', 'state'] as const
 
+/** Forms of columns of bytes. */
+type VaryingForm = 'bytes' | 'jsonb' | 'uuid'
+
 /** Bytes of a value whose size does not vary, with the length before it. */
-const fixedBytes: Readonly<Record<Exclude<FieldForm, 'bytes' | 'jsonb'>, number>> = {
+const fixedBytes: Readonly<Record<Exclude<FieldForm, VaryingForm>, number>> = {
   bool: 5,
   int32: 8,
   int32AsInt64: 12,
@@ -38,7 +41,7 @@ export function copySource(fields: readonly FieldEncoding[]): string {
   const bound = [2 + sum(fields.map(boundFixed)), ...fields.flatMap(boundVarying)]
   return [
     `'use strict'`,
-    'const { putNumeric, putSignedNumeric } = tools',
+    'const { putNumeric, putSignedNumeric, putUuid } = tools',
     'return function fill(columns, out, view, p, row, end) {',
     'const limit = out.length',
     ...fields.flatMap(locals),
@@ -73,7 +76,7 @@ function boundVarying({ form, itemOid }: FieldEncoding, column: number): string[
   return [`${items} * 4`, `(${at('o', at('l', 'row + 1'))} - ${at('o', at('l', 'row'))})`]
 }
 
-const isVarying = (form: FieldForm): form is 'bytes' | 'jsonb' => form === 'bytes' || form === 'jsonb'
+const isVarying = (form: FieldForm): form is VaryingForm => ['bytes', 'jsonb', 'uuid'].includes(form)
 
 function locals({ form, itemOid }: FieldEncoding, column: number): string[] {
   const own = isVarying(form)
@@ -162,6 +165,9 @@ function value(form: FieldForm, column: number, at: string): string[] {
         'view.setInt32(p + 12, 0)',
         'view.setInt32(p + 16, 0)',
       )
+    case 'uuid':
+      // Checked before to be one.
+      return [`p = putUuid(view, p, b${column}, o${column}[${at}])`]
     case 'bytes':
     case 'jsonb':
       return text(form === 'jsonb', column, at)

@@ -1,6 +1,6 @@
 import type { ColumnType, ItemType } from '../../decode/columns.ts'
 
-/** How a value of ours is written as a field of COPY BINARY. `bytes` goes as it is. */
+/** How a value of ours is written as a field of COPY BINARY. `bytes` goes as it is; `uuid` is a text of 36 characters. */
 export type FieldForm =
   | 'bool'
   | 'int32'
@@ -21,6 +21,7 @@ export type FieldForm =
   | 'duration'
   | 'bytes'
   | 'jsonb'
+  | 'uuid'
 
 /** A field's form, or that of the items of an array, with the id of their type. */
 export interface FieldEncoding {
@@ -76,7 +77,8 @@ const forms: Readonly<Record<keyof typeof created, Readonly<Record<string, Field
   uint64: { numeric: 'uint64AsNumeric', int8: 'uint64AsInt64' },
   float32: { float4: 'float32', float8: 'float32AsFloat64' },
   float64: { float8: 'float64' },
-  string: { text: 'bytes', varchar: 'bytes', citext: 'bytes' },
+  // What is no UUID is a bad row.
+  string: { text: 'bytes', varchar: 'bytes', citext: 'bytes', uuid: 'uuid' },
   bytes: { bytea: 'bytes' },
   json: { jsonb: 'jsonb', json: 'bytes', text: 'bytes' },
   timestamp: { timestamptz: 'timestamp', timestamp: 'timestamp' },
@@ -92,7 +94,8 @@ export function encodingFor(type: ColumnType, stored: StoredType): FieldEncoding
   const form = plain === 'string' && stored.labels ? 'bytes' : forms[plain][stored.name]
   if (form === undefined || rounds(stored)) return undefined
   // Of arrays no item is looked at beforehand.
-  if (item !== undefined && (form === 'uint64AsInt64' || lengthMax(stored) !== undefined)) return undefined
+  if (item !== undefined && (['uint64AsInt64', 'uuid'].includes(form) || lengthMax(stored) !== undefined))
+    return undefined
   return item === undefined ? { form } : { form, itemOid: stored.oid }
 }
 

@@ -31,7 +31,9 @@ export class StagedDeletes {
   constructor(fields: readonly TableField[], { name, columns, rules }: TableSchema) {
     const key = columns.find((column) => column.name === rules.keys[0])
     const field = fields.find((each) => each.name === rules.keys[0])
-    if (rules.keys.length !== 1 || !key || !field || !['string', 'bytes'].includes(key.type) || field.lengthMax) {
+    // Of a Kafka key nothing says that it fits into something narrower.
+    const narrow = field?.lengthMax !== undefined || field?.encoding.form === 'uuid'
+    if (rules.keys.length !== 1 || !key || !field || !['string', 'bytes'].includes(key.type) || narrow) {
       const need = 'table.deletes needs one key, of text or bytes without a length, that holds what the Kafka key holds'
       throw new SinkRefusedError(`table ${name}: ${need}: such as \`_key\`, with \`key\` in \`metadata\``)
     }

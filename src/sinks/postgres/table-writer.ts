@@ -7,6 +7,7 @@ import type { CopyRows } from './copy-encoder.ts'
 import { negativeZeros } from './negative-zero.ts'
 import type { PostgresConnection } from './postgres-connection.ts'
 import type { TableField, TablePlan } from './postgres-table.ts'
+import { notUuids } from './uuid-text.ts'
 
 /** Rows [from, to) of a batch. */
 export interface RowRange extends Applying {
@@ -57,7 +58,7 @@ export const rowsOf = (ranges: readonly RowRange[]): CopyRows[] =>
   ranges.map(({ batch, from, to }) => ({ columns: batch.columns, from, to }))
 
 /**
- * Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20), -0 in jsonb. And
+ * Looked for only where a column is narrower than the values: a uint64 in a bigint, a text in a varchar(20) or a uuid, -0 in jsonb. And
  * NUL in texts, which the server would refuse, but one row a COPY: of many such rows each would cost a round trip.
  */
 export function bentRows(batch: Batch, from: number, fields: readonly TableField[]): PoisonRow[] {
@@ -65,6 +66,7 @@ export function bentRows(batch: Batch, from: number, fields: readonly TableField
     const column = batch.columns[index]!
     if (field.encoding.form === 'uint64AsInt64') return tooLarge(column, field, from, batch.rowCount)
     if (field.encoding.form === 'jsonb') return negativeZeros(column, field.name, from, batch.rowCount)
+    if (field.encoding.form === 'uuid') return notUuids(column, field.name, from, batch.rowCount)
     if (batch.table.columns[index]!.type !== 'string') return []
     const nuls = withNul(column, field.name, from, batch.rowCount)
     if (field.lengthMax === undefined) return nuls

@@ -81,6 +81,12 @@ const cases: readonly ValuesCase[] = [
   },
   { type: 'string', column: text('ab', 'ü€😀'), texts: ['ab', 'ü€😀'], into: 'varchar(3)' },
   { type: 'string', column: text('HOT'), texts: ['HOT'], into: 'mood' },
+  {
+    type: 'string',
+    column: text('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', null, 'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'),
+    texts: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', null, 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
+    into: 'uuid',
+  },
   { type: 'string', column: text('short'), texts: ['short'], into: 'short_text' },
   {
     type: 'bytes',
@@ -176,6 +182,21 @@ describe('values in PostgreSQL', () => {
       ],
     },
     { type: 'string', column: text('HOT', 'MILD'), into: 'mood', rows: 2, bad: [[1, /22P02 .*mood$/]] },
+    {
+      type: 'string',
+      // Without hyphens, in braces, with a digit too many, with a letter that is none: PostgreSQL would take the first two.
+      column: text(
+        'a0eebc999c0b4ef8bb6d6bb9bd380a11',
+        '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}',
+        'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+        'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a110',
+        'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380g11',
+        '',
+      ),
+      into: 'uuid',
+      rows: 6,
+      bad: [0, 1, 3, 4, 5].map((row): [number, RegExp] => [row, /22P02 column value: the text is not a UUID/]),
+    },
     { type: 'string', column: text('short', 'x'.repeat(10)), into: 'short_text', rows: 2, bad: [[1, /23514/]] },
     { type: 'uint64', column: fixed(uint64s), into: 'bigint', rows: 2, bad: [[0, /22003/]] },
     {
