@@ -4,8 +4,8 @@ import { ValidityBuilder } from './validity-builder.ts'
 
 /**
  * A column that grows row by row. One builder serves many columns in turn: `begin`, rows, `finish`, which hands the arrays
- * over and keeps nothing. The arrays are of the memory that the builder was given. All builders of a table take one value a row; the row's number is the only mark that is
- * needed to undo it, so a good row pays nothing for the chance of a bad one.
+ * over and keeps nothing. They are of the memory that the builder was given. All builders of a table take one value a row;
+ * the row's number is the only mark that is needed to undo it, so a good row pays nothing for the chance of a bad one.
  */
 export interface ColumnBuilder {
   readonly rowCount: number

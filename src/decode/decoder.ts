@@ -37,8 +37,8 @@ export interface Decoded {
   /** Offset of the last record + 1; -1 when the slabs held none. */
   readonly next: number
   /**
-   * Gives the arrays of `offsets` and `columns` back to the decoder, which fills them anew: nobody may read them after that. Called
-   * when the last who could has ended, once or more; where it never is, they are left to the garbage collector.
+   * Gives the arrays of `offsets` and `columns` back to the decoder, which fills them anew: nobody may read them after that.
+   * Called when the last who could has ended, once or more; where it never is, they are left to the garbage collector.
    */
   readonly release: () => void
 }
@@ -53,7 +53,8 @@ export interface Decoder {
 
   /**
    * Decodes slabs of ONE lane, in order. Never throws for what a record holds. Keeps nothing of the slabs: the columns
-   * are copies and belong to the caller until it releases them. Throws a RangeError when one column outgrows 1 GiB: the load was far too big.
+   * are copies and belong to the caller until it releases them. Throws a RangeError when one column outgrows 1 GiB: the load
+   * was far too big.
    */
   decode(slabs: readonly SlabView[], origin: Origin): Decoded
 }

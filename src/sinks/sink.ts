@@ -85,8 +85,9 @@ export interface Sink {
    * position: stored epoch differs -> fenced; stored >= next -> durable, 0 rows; stored in (base, next) -> the head is
    * trimmed; stored < base -> resync; nothing stored yet -> base is accepted. A batch that is fenced, resynced or poisoned
    * does not keep the others of the call from being written. The arrays of the batches are the core's again when the promise
-   * is settled, and filled with other rows: whoever reads them afterwards reads those. Must not reject: what went wrong is the ack, because the
-   * caller acts on its kind. Configuration faults (a missing table, a right) are `retry` with a SinkRefusedError.
+   * is settled, and filled with other rows: whoever reads them afterwards reads those. Must not reject: what went wrong is
+   * the ack, because the caller acts on its kind. Configuration faults (a missing table, a right) are `retry` with a
+   * SinkRefusedError.
    */
   write(batches: readonly Batch[], signal: AbortSignal): Promise<readonly Ack[]>
 
