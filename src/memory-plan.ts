@@ -9,6 +9,8 @@ export interface MemoryPlan {
   readonly fetchBytesAPartition: number
   /** A slab's size: a lane may overdraw its share by one. */
   readonly slabBytesMax: number
+  /** A record's: one that is larger cannot be carried, and stops its partition. */
+  readonly recordBytesMax: number
   /** A load's size at the most: as much as one may have, or less where the columns of all loads would not fit. */
   readonly loadBytesMax: number
   /** For lanes together: what is read and not yet durable. */
@@ -48,6 +50,7 @@ export function planMemory(maxBytes: number, partitions: number, pools: readonly
     // A fetch arrives compressed, and grows by what its records take in the queue.
     fetchBytesAPartition: Math.min(mebibyte, Math.floor(forQueues / 2 / fetchGrowth)),
     slabBytesMax: Math.max(slabBytesMin, Math.min(mebibyte, Math.floor(lanesBytes / share / 2))),
+    recordBytesMax: Math.min(2 ** 30, Math.floor(maxBytes / 4)),
     loadBytesMax: Math.min(forLoad, Math.max(...pools.map(({ limits }) => limits.maxBytes))),
     lanesBytes,
   }

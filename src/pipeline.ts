@@ -1,6 +1,13 @@
 import { backoffMs } from './backoff.ts'
 import type { Config } from './config/schema.ts'
-import { KafkaRefusedError, KafkaUnavailableError, LogGapError, MillraceError, WorkerError } from './errors.ts'
+import {
+  KafkaRefusedError,
+  KafkaUnavailableError,
+  LogGapError,
+  MillraceError,
+  PoisonRecordError,
+  WorkerError,
+} from './errors.ts'
 import { failPoint, failPointsArmed } from './fail-points.ts'
 import { errorCodes, kafkaErrorCode } from './kafka/binding.ts'
 import { consumerSettings } from './kafka/client-settings.ts'
@@ -133,7 +140,7 @@ export class Pipeline implements Health {
       const reader = createReader(
         consumer.binding,
         config.reader,
-        memory.slabBytesMax,
+        memory,
         (notice) => log.warn(notice),
         (partition, error) => late.pipeline?.partitionFailed(partition, error),
       )
@@ -278,13 +285,17 @@ export class Pipeline implements Health {
     if (lane === undefined) return
     lane.failed(new KafkaUnavailableError(message))
     if (gapCodes.includes(code)) this.#assignment.doubt(lane, true)
-    if (code !== errorCodes.logTruncation) return
-    const error = new LogGapError(
-      `${topic}/${partition}: the log was cut off below ${lane.watermark ?? 'what was read'} (${message}); the sink has rows ` +
-        "that the log lost: decide on them, then set the sink's position (its table millrace_position) to where to go on",
-    )
-    lane.stop(error)
-    this.#onStopped(lane, error)
+    const place = `${topic}/${partition}`
+    if (code === errorCodes.logTruncation) {
+      const lost = `the log was cut off below ${lane.watermark ?? 'what was read'} (${message})`
+      const cure =
+        "the sink has rows that the log lost: decide on them, then set the sink's position (its table millrace_position) to where to go on"
+      this.#stop(lane, new LogGapError(`${place}: ${lost}; ${cure}`))
+    } else if (code === errorCodes.invalidMessageSize) {
+      const limit = `more than a quarter of memory.maxBytes, which is what one record may take`
+      const cure = "raise it, or set the sink's position (its table millrace_position) to the record after it"
+      this.#stop(lane, new PoisonRecordError(`${place}: ${message}, ${limit}: ${cure}`))
+    }
   }
 
   /** From the consumer: librdkafka's statistics, once a second or, of very many partitions, some seconds. */
@@ -391,6 +402,11 @@ export class Pipeline implements Health {
     if (code === undefined) this.#parts.onFatal(error)
     else if (code !== errorCodes.fatal) this.#parts.log.warn({ error }, 'Kafka reports')
     else this.#parts.onFatal(new KafkaRefusedError('Kafka refuses this group member for good', { cause: error }))
+  }
+
+  #stop(lane: Lane, error: Error): void {
+    lane.stop(error)
+    this.#onStopped(lane, error)
   }
 
   #onStopped(lane: Lane, error: Error): void {

@@ -26,7 +26,7 @@ await connectClient(consumer, 10_000)
 const reader = createReader(
   consumer,
   kind as 'native' | 'binding',
-  mebibyte,
+  { slabBytesMax: mebibyte, recordBytesMax: mebibyte },
   (notice) => console.error(notice),
   (partition, { message }) => console.error(partition, message),
 )

@@ -26,6 +26,7 @@ export const errorCodes = {
   logTruncation: -139,
   offsetOutOfRange: 1,
   messageTooLarge: 10,
+  invalidMessageSize: 4,
   unknownTopicOrPartition: 3,
   topicAuthorizationFailed: 29,
 } as const

@@ -23,7 +23,8 @@ export class LogReader {
     this.#reader = createReader(
       consumer.binding,
       'auto',
-      slabBytesMax,
+      // Whoever looks on wants to see large ones, too.
+      { slabBytesMax, recordBytesMax: 2 ** 30 },
       () => undefined,
       () => undefined,
     )

@@ -37,6 +37,8 @@ export interface PartitionQueues {
 }
 
 export interface PartitionQueuesLimits {
+  /** Of one record: a larger one is not handed over, but told as `errorCodes.invalidMessageSize`, and its lane reads no more. */
+  readonly recordBytesMax: number
   /** A slab is at most this big, unless it holds one record that is bigger. */
   readonly readBytesMax: number
   /** Records popped at once: bounds what a lane holds beyond its slab. */
@@ -76,6 +78,7 @@ interface Addon {
     client: object,
     bindingPath: string,
     clientName: string,
+    recordBytesMax: number,
     readBytesMax: number,
     readRecordsMax: number,
     coalesceMs: number,
@@ -95,14 +98,24 @@ export function openPartitionQueues(
   deliver: Deliver,
 ): PartitionQueues {
   const { addon, bindingPath } = loadFittingAddon()
-  const { readBytesMax, readRecordsMax, coalesceMs } = limits
+  const { recordBytesMax, readBytesMax, readRecordsMax, coalesceMs } = limits
   // Positions in a slab are 32-bit, and one record may come on top.
+  assert(recordBytesMax > 0 && recordBytesMax <= 2 ** 31, 'the limit of a record')
   assert(readBytesMax > 0 && readBytesMax <= 2 ** 30 && readRecordsMax > 0, 'limits of a read')
   // Set by the client when it has connected.
   const { name } = consumer as unknown as { name?: string }
   try {
     const client = consumer.getClient() as object
-    return new addon.PartitionQueues(client, bindingPath, name ?? '', readBytesMax, readRecordsMax, coalesceMs, deliver)
+    return new addon.PartitionQueues(
+      client,
+      bindingPath,
+      name ?? '',
+      recordBytesMax,
+      readBytesMax,
+      readRecordsMax,
+      coalesceMs,
+      deliver,
+    )
   } catch (cause) {
     throw unavailable((cause as Error).message, cause)
   }

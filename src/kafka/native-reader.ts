@@ -15,7 +15,7 @@ export interface PartitionError {
 export interface NativeReaderOptions extends Partial<PartitionQueuesLimits> {
   /**
    * Called on the main thread, after the slabs of what came before. The partition stays open; whether more comes is
-   * librdkafka's matter, except for `logTruncation`: after that nothing more is read until it is opened or rewound.
+   * librdkafka's matter, except for `logTruncation` and `invalidMessageSize`: after these nothing more is read until it is opened or rewound.
    * A topic or partition that is gone, or forbidden, according to the cluster's metadata is not reported here: librdkafka
    * tells only the consumer (`event.error`), and the binding drops its place.
    */
@@ -30,7 +30,12 @@ interface Opening {
   position: number | undefined
 }
 
-const limitsByDefault: PartitionQueuesLimits = { readBytesMax: 1024 * 1024, readRecordsMax: 8192, coalesceMs: 5 }
+const limitsByDefault: PartitionQueuesLimits = {
+  recordBytesMax: 2 ** 30,
+  readBytesMax: 1024 * 1024,
+  readRecordsMax: 8192,
+  coalesceMs: 5,
+}
 
 /** Bounds how long `poll` waits, and with it how late a rebalance and a shutdown are noticed. */
 const pollTimeoutMs = 100

@@ -12,13 +12,17 @@ import type { PartitionReader, TopicPartition } from './partition-reader.ts'
 export function createReader(
   consumer: BindingConsumer,
   wanted: 'auto' | 'native' | 'binding',
-  slabBytesMax: number,
+  limits: { readonly slabBytesMax: number; readonly recordBytesMax: number },
   notice: (sentence: string) => void,
   onPartitionError: (partition: TopicPartition, error: PartitionError) => void,
 ): PartitionReader {
   if (wanted === 'binding') return new BindingReader(consumer)
   try {
-    return createNativeReader(consumer, { readBytesMax: slabBytesMax, onPartitionError })
+    return createNativeReader(consumer, {
+      readBytesMax: limits.slabBytesMax,
+      recordBytesMax: limits.recordBytesMax,
+      onPartitionError,
+    })
   } catch (error) {
     if (wanted === 'native' || !(error instanceof NativeReaderUnavailableError)) throw error
     notice(`${error.message}; reading through the binding instead, at about an eighth of the speed`)

@@ -62,7 +62,13 @@ describe('createReader, where our addon does not fit', () => {
       const { createReader: create } = (await import(module)) as { createReader: typeof createReader }
       const notices: string[] = []
       const choose = (wanted: 'auto' | 'native') =>
-        create(consumer, wanted, 65_536, (notice) => notices.push(notice), assert.fail)
+        create(
+          consumer,
+          wanted,
+          { slabBytesMax: 65_536, recordBytesMax: 65_536 },
+          (notice) => notices.push(notice),
+          assert.fail,
+        )
 
       assert.throws(() => choose('native'), { code: 'NATIVE_READER_UNAVAILABLE', message: says })
       assert.deepEqual(notices, [])

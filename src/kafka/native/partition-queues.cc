@@ -41,7 +41,7 @@ class PartitionQueues : public Nan::ObjectWrap {
   PartitionQueues(const Librdkafka &rdkafka, v8::Local<v8::Function> deliver)
       : rdkafka_(rdkafka), deliver_(deliver), resource_("millrace.PartitionQueues"), bell_(new uv_async_t) {}
 
-  /** (client, path of the binding's .node, the client's name, readBytesMax, readRecordsMax, coalesceMs, deliver) */
+  /** (client, path of the binding's .node, the client's name, recordBytesMax, readBytesMax, readRecordsMax, coalesceMs, deliver) */
   static NAN_METHOD(New) {
     Librdkafka rdkafka;
     const std::string path = *Nan::Utf8String(info[1]);
@@ -57,10 +57,10 @@ class PartitionQueues : public Nan::ObjectWrap {
     // The proof that the headers that we were built with describe the objects that we look into.
     if (name != rdkafka.name(consumer)) return Nan::ThrowError("the binding's client has another name in librdkafka");
 
-    auto *self = new PartitionQueues(rdkafka, info[6].As<v8::Function>());
+    auto *self = new PartitionQueues(rdkafka, info[7].As<v8::Function>());
     self->Wrap(info.This());
-    self->start(consumer, Limits{number<size_t>(info[3]), number<size_t>(info[4]),
-                                 std::chrono::milliseconds(number<int64_t>(info[5]))});
+    self->start(consumer, Limits{number<size_t>(info[3]), number<size_t>(info[4]), number<size_t>(info[5]),
+                                 std::chrono::milliseconds(number<int64_t>(info[6]))});
     info.GetReturnValue().Set(info.This());
   }
 

@@ -31,6 +31,7 @@ struct Delivery {
 };
 
 struct Limits {
+  size_t recordBytesMax;  // a larger one ends its lane
   size_t readBytesMax;
   size_t readRecordsMax;
   std::chrono::milliseconds coalesce;
@@ -60,7 +61,7 @@ struct Lane {
   int64_t grantBytes = 0;
   bool woken = false;      // there may be something to read, since `wokenAt`
   bool scheduled = false;  // is in `due_`, at `dueAt`
-  bool stopped = false;    // the log went back: nothing more is read
+  bool stopped = false;    // the log went back, or a record is too large: nothing more is read
   bool closed = false;
   Clock::time_point wokenAt{};
   Clock::time_point dueAt{};
@@ -314,6 +315,13 @@ class ReadThread {
   /** False when the slab must end before this message. */
   bool take(Lane &lane, const rd_kafka_message_t *message, Reading &reading) {
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset >= lane.next) {
+      if (message->len + message->key_len > limits_.recordBytesMax) {
+        // What came before it leaves before it.
+        if (packer_.count() > 0) return false;
+        reading.deliveries.push_back(tooLarge(lane, message));
+        reading.stopped = true;
+        return true;
+      }
       if (!packer_.add(message, limits_.readBytesMax)) return false;
       lane.again = false;
       lane.next = message->offset + 1;
@@ -350,6 +358,13 @@ class ReadThread {
   Delivery wentBack(const Lane &lane, int64_t offset) const {
     return error(lane, RD_KAFKA_RESP_ERR__LOG_TRUNCATION,
                  "the log went back from offset " + std::to_string(lane.next) + " to " + std::to_string(offset));
+  }
+
+  /** librdkafka unpacks a batch whatever comes of it; copied it would be in memory two or three times. */
+  Delivery tooLarge(const Lane &lane, const rd_kafka_message_t *message) const {
+    return error(lane, RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
+                 "the record at offset " + std::to_string(message->offset) + " has " +
+                     std::to_string(message->len + message->key_len) + " bytes");
   }
 
   /** Destroys the messages before `end`; those from there on wait for the next read. */

@@ -297,7 +297,7 @@ class Stress {
   }
 
   std::unique_ptr<ReadThread> makeReader() {
-    return std::make_unique<ReadThread>(rdkafka_, nullptr, Limits{2048, 64, std::chrono::milliseconds(1)}, [] {});
+    return std::make_unique<ReadThread>(rdkafka_, nullptr, Limits{1 << 20, 2048, 64, std::chrono::milliseconds(1)}, [] {});
   }
 
   const Librdkafka rdkafka_ = fakeLibrdkafka();
