@@ -14,7 +14,7 @@ import { DuckDbLock } from './duckdb-lock.ts'
 import { DuckDbPositions } from './duckdb-positions.ts'
 import { DuckDbSnapshots, proveWritable } from './duckdb-snapshots.ts'
 import { DuckDbTable } from './duckdb-table.ts'
-import { NotUtf8Error } from './duckdb-vectors.ts'
+import { ValueRefusedError } from './duckdb-vectors.ts'
 
 interface Database {
   readonly instance: DuckDBInstance
@@ -296,7 +296,7 @@ const ruleBroken =
   /^((Failed to append|Constraint Error|TransactionContext Error: Failed to commit): )*((PRIMARY KEY or UNIQUE|NOT NULL|CHECK) constraint |Violates foreign key constraint |Duplicate key |Conversion Error: |Could not convert )/i
 
 const isDataFault = (error: unknown): boolean =>
-  error instanceof NotUtf8Error || (error instanceof Error && ruleBroken.test(error.message))
+  error instanceof ValueRefusedError || (error instanceof Error && ruleBroken.test(error.message))
 
 function translated(error: unknown, path: string): MillraceError {
   if (error instanceof SinkRefusedError || error instanceof SinkUnavailableError) return error

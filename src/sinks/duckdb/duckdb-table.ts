@@ -1,10 +1,10 @@
 import { DuckDBDataChunk } from '@duckdb/node-api'
 import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
-import type { Batch, TableSchema } from '../../decode/columns.ts'
+import type { Batch, Column, TableSchema } from '../../decode/columns.ts'
 import { SinkRefusedError } from '../../errors.ts'
 import { duckDbType, duckDbTypes, takes } from './duckdb-types.ts'
-import { chunkRows, fillNulls, fillVector } from './duckdb-vectors.ts'
+import { chunkRows, fillNulls, fillVector, refuseInfinities } from './duckdb-vectors.ts'
 
 interface TableColumn {
   readonly name: string
@@ -18,6 +18,8 @@ interface Source {
   readonly index: number
   readonly chunk: DuckDBType
   readonly interval: boolean
+  /** Has times of nanoseconds, of which not all are times to DuckDB. */
+  readonly nanos: boolean
 }
 
 /** A table that is ready for a route's rows, and how a batch's columns fit into its own. */
@@ -91,10 +93,12 @@ export class DuckDbTable {
           const end = Math.min(to, row + chunkRows)
           chunk.reset()
           chunk.rowCount = end - row
-          this.#sources.forEach(({ index, interval }, place) => {
+          this.#sources.forEach(({ index, interval, nanos }, place) => {
             const vector = duckdb.data_chunk_get_vector(handle, place)
-            if (index < 0) fillNulls(vector, end - row)
-            else fillVector(vector, batch.columns[index]!, interval, row, end)
+            if (index < 0) return fillNulls(vector, end - row)
+            const column = batch.columns[index]!
+            if (nanos) refuseInfinities(column as Column & { kind: 'fixed' }, row, end)
+            fillVector(vector, column, interval, row, end)
           })
           appender.appendDataChunk(chunk)
         }
@@ -154,10 +158,11 @@ function sourcesOf(columns: readonly TableColumn[], schema: TableSchema): Source
   return columns.map(({ name, sql }) => {
     const index = schema.columns.findIndex((each) => sameName(each.name, name))
     const type = schema.columns[index]?.type
-    if (type !== undefined) return { index, chunk: duckDbType(type).chunk, interval: type === 'duration' }
+    if (type !== undefined)
+      return { index, chunk: duckDbType(type).chunk, interval: type === 'duration', nanos: type === 'timestampNanos' }
     const known = Object.values(duckDbTypes).find((each) => each.sql === sql)
     // A chunk of nulls is cast to whatever the column is.
-    return { index: -1, chunk: known?.chunk ?? duckDbTypes.string.chunk, interval: false }
+    return { index: -1, chunk: known?.chunk ?? duckDbTypes.string.chunk, interval: false, nanos: false }
   })
 }
 

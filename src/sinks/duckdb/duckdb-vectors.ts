@@ -23,9 +23,9 @@ const wordMasks = [0, 4, 8].map((before) =>
 const tail = new Uint8Array(inlinedBytesMax * 2)
 const tailView = new DataView(tail.buffer)
 
-/** A string that is no UTF-8, which a VARCHAR cannot hold. The row is not named: the run of a chunk was given as one. */
-export class NotUtf8Error extends Error {
-  override readonly name = 'NotUtf8Error'
+/** A value that DuckDB would bend or cannot hold, and does not refuse by itself. The row is not named: a chunk is looked at as one. */
+export class ValueRefusedError extends Error {
+  override readonly name = 'ValueRefusedError'
 }
 
 /**
@@ -40,6 +40,21 @@ export function fillVector(vector: duckdb.Vector, column: Column, interval: bool
     duckdb.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset + from * width, (to - from) * width)
   }
   if (column.validity) fillValidity(vector, column.validity, from, to)
+}
+
+/**
+ * Two of the times that a TIMESTAMP_NS can be are DuckDB's infinities: the last one, and the last but one at the other end.
+ * https://github.com/duckdb/duckdb/blob/v1.5.0/src/include/duckdb/common/types/timestamp.hpp
+ */
+export function refuseInfinities({ values, validity }: Column & { kind: 'fixed' }, from: number, to: number): void {
+  const words = new Int32Array(values.buffer, values.byteOffset, to * 2)
+  for (let row = from; row < to; row++) {
+    const high = words[row * 2 + 1]!
+    const low = words[row * 2]!
+    if (!(high === 0x7fff_ffff && low === -1) && !(high === -0x8000_0000 && low === 1)) continue
+    if (validity !== undefined && (validity[row >> 3]! & (1 << (row & 7))) === 0) continue
+    throw new ValueRefusedError("a time is what DuckDB's TIMESTAMP_NS keeps for infinity")
+  }
 }
 
 /** A vector without a value, for a column that the table has and the rows do not. */
@@ -64,7 +79,7 @@ function fillStrings(vector: duckdb.Vector, column: ItemColumn & { kind: 'variab
   duckdb.vector_assign_string_element_len(vector, 0, bytes.subarray(start, offsets[to]))
   // Of a run that short every string is in place, and there is no pointer to read.
   const [assigned, , low = 0, high = 0] = new Uint32Array(duckdb.vector_get_data(vector, 16).slice().buffer)
-  if (assigned !== offsets[to]! - start) throw new NotUtf8Error('a string is not valid UTF-8')
+  if (assigned !== offsets[to]! - start) throw new ValueRefusedError('a string is not valid UTF-8')
   // Three words of each string are read, whatever its length: the last ones from a copy, because the bytes end there.
   const wholeTo = bytes.length - inlinedBytesMax
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

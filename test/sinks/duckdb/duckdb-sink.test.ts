@@ -217,6 +217,24 @@ describe('DuckDbSink', () => {
     await sink.close()
   })
 
+  test('times of nanoseconds that would be read back as infinity are named, and those next to them are not', async () => {
+    const path = newPath()
+    const { sink, epoch } = await claimedSink(path)
+    const last = 2n ** 63n - 1n
+    // The third is no value: what lies below a null is not looked at.
+    const values = fixed(BigInt64Array.of(last, last - 1n, last, -last, -last - 1n, 1n - last), Uint8Array.of(0b111011))
+    const batch = valuesBatch({ name: 'value', type: 'timestampNanos', nullable: true }, values, 6, epoch)
+    await sink.evolve(batch.table)
+    const [ack] = await sink.write([batch], noSignal)
+    assert.ok(ack?.kind === 'poison', JSON.stringify(ack))
+    assert.deepEqual(
+      ack.rows.map(({ row }) => row),
+      [0, 3],
+    )
+    assert.match(ack.rows[0]!.reason, /infinity/)
+    await sink.close()
+  })
+
   test('a key that is there already, or twice in a batch, is the poison of its own batch, and neighbours are written', async () => {
     const path = newPath()
     await runDuckDb(path, 'create table contract (from_partition integer, from_offset bigint unique, word varchar)')
