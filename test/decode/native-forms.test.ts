@@ -71,6 +71,66 @@ for (const [way, create] of Object.entries(ways)) {
     assert.deepEqual(rowsOf(decoded, decoder.table), [{ kind: [1, 9, -1] }])
   })
 
+  test(`${way}: items come packed, one by one and in several messages, and stay in their order`, () => {
+    const type = typeFrom(`
+      message M { repeated int32 number = 1; repeated string text = 2; }
+      message Test { repeated sint32 number = 1; repeated fixed64 wide = 2 [packed = false]; M m = 3; oneof one { M a = 4; M b = 5; } }`)
+    const decoder = create(planTable(type, { lists: 'native' }), { tableName: 'test' })
+    const record = Buffer.from(
+      [
+        ...['0a020204', '0806', '0a0108', '0a00'], // numbers: 1 and 2 packed, 3 alone, 4 packed, none packed
+        ...['110100000000000000', '121002000000000000000300000000000000'], // wide: 1 alone, 2 and 3 packed
+        ...['1a0708071201781200', '1a020808', '1a030a0109'], // m: in three messages
+        ...['22020801', '2a020802', '22020803'], // a with 1, b with 2, a with 3: what a had before b came is gone
+      ].join(''),
+      'hex',
+    )
+    const decoded = decodeValues(decoder, [record, new Uint8Array(0), record])
+    const row = {
+      ...{ number: [1, 2, 3, 4], wide: [1n, 2n, 3n], m_number: [7, 8, 9], m_text: ['x', ''] },
+      ...{ a_number: [3], a_text: [], b_number: null, b_text: null },
+    }
+    const none = { a_number: null, a_text: null, b_number: null, b_text: null }
+    const empty = { number: [], wide: [], m_number: null, m_text: null, ...none }
+    assert.deepEqual(rowsOf(decoded, decoder.table), [row, empty, row])
+  })
+
+  const badLists: readonly { readonly what: string; readonly hex: string; readonly code: string }[] = [
+    { what: 'a text that is no UTF-8', hex: '0a01780a01ff', code: 'BAD_UTF8' },
+    { what: 'packed reals that end within one', hex: '120900000000000000000000', code: 'MALFORMED' },
+    { what: 'packed numbers of which the last is cut off', hex: '1a020180', code: 'TRUNCATED' },
+    { what: 'a packed number of more than 32 bits', hex: '1a06ffffffff1f01', code: 'OUT_OF_RANGE' },
+    { what: 'a number as text', hex: '2a0131', code: 'WIRE_TYPE' },
+  ]
+  for (const { what, hex, code } of badLists) {
+    test(`${way}: ${what} in a list is a bad record, and leaves no item behind`, () => {
+      const type = typeFrom(
+        'message Test { repeated string text = 1; repeated double real = 2; repeated int32 number = 3; M m = 4; int32 i = 5; } message M { }',
+      )
+      const decoder = create(planTable(type, { lists: 'native', columns: ['text', 'real', 'number', 'i'] }), {
+        tableName: 'test',
+      })
+      const good = encode(type, { text: ['a'], real: [1], number: [1, 2], i: 3 })
+      const bad = Buffer.concat([good, Buffer.from(hex, 'hex')])
+      const decoded = decodeValues(decoder, [good, bad, good])
+      assert.deepEqual(
+        decoded.bad.map((each) => each.code),
+        [code],
+      )
+      const row = { text: ['a'], real: [1], number: [1, 2], i: 3 }
+      assert.deepEqual(rowsOf(decoded, decoder.table), [row, row])
+    })
+  }
+
+  test(`${way}: a number that a closed enum does not know is no item`, () => {
+    const type = typeFrom(
+      'syntax = "proto2"; enum E { ONE = 1; TWO = 2; } message Test { repeated E kind = 1; repeated E other = 2 [packed = true]; }',
+    )
+    const decoder = create(planTable(type, { lists: 'native' }), { tableName: 'test' })
+    const decoded = decodeValues(decoder, [Buffer.from('080108090802' + '1203020901', 'hex')])
+    assert.deepEqual(rowsOf(decoded, decoder.table), [{ kind: ['ONE', 'TWO'], other: ['TWO', 'ONE'] }])
+  })
+
   const times: readonly { seconds: bigint; nanos: number; value: bigint | undefined }[] = [
     { seconds: 0n, nanos: 0, value: 0n },
     { seconds: 0n, nanos: 1, value: 1n },
