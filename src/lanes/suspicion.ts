@@ -9,8 +9,8 @@ export interface SuspectLoad {
 
 /** Sixteen loads find the sixteenth with the record in it, at the cost of one worker: fewer deaths than halves would take. */
 const cuts = 16
-/** Once may be chance: a machine short of memory ends a worker too. */
-const deathsBeforeQuarantine = 2
+/** Once may be chance, and twice too while threads keep ending for a reason of their own, such as memory running short. */
+const deathsBeforeQuarantine = 3
 
 /**
  * Finds the record that ends its worker, from nothing but which loads did. What such a load held is suspect:

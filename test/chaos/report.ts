@@ -36,7 +36,6 @@ export function summarize(result: ChaosResult, setting: object): object {
     ),
     never: moments(result).flatMap(({ moment, count, impossible }) => (count === 0 && !impossible ? [moment] : [])),
     unaskedEnds: told.unaskedEnds,
-    lastWords: told.lastWords,
     brokenAssertions: told.brokenAssertions,
     peakResidentMegabytes: Math.round(result.peakResidentBytes / 1024 / 1024),
     recordsPerSecondWithoutFaults: result.recordsPerSecondWithout,

@@ -224,7 +224,7 @@ describe('Dispatcher', () => {
       await once(told, holds && !holds.quarantine ? 'lost' : 'finished')
       await new Promise((resolve) => setImmediate(resolve))
     }
-    assert.deepEqual(deaths, [40, 40, 3, 1, 1])
+    assert.deepEqual(deaths, [40, 40, 3, 1, 1, 1])
     const quarantined = loads.flat().filter(({ quarantine }) => quarantine)
     assert.deepEqual(
       quarantined.map(({ partition, base, next, quarantine }) => [partition, base, next, quarantine?.code]),
