@@ -30,6 +30,11 @@ export const stricter: readonly { readonly code: RecordFaultCode; readonly fault
     why: 'a field must end within its message; there it may take bytes that belong to what follows',
   },
   {
+    code: 'TRUNCATED',
+    fault: /group \d+ has no end/,
+    why: 'a group must end within its message; there its end may lie in what follows the message',
+  },
+  {
     code: 'MALFORMED',
     fault: /wire type [467]/,
     why: 'no field has such a wire type; that of a map is not looked at there',
