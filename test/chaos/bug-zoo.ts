@@ -1,4 +1,4 @@
-// npm run bug-zoo [-- --all] [--only NAME,NAME]
+// npm run bug-zoo [-- --all] [--only NAME,NAME] [--layers NAME,NAME]
 // Plants one bug after the other in a copy of the compiled daemon, and asks which layer of the tests catches it: the cheapest
 // first, until one does, or with --all each of them. A bug that none catches fails the run: then a test is missing.
 import { spawn } from 'node:child_process'
@@ -43,8 +43,11 @@ const layers: readonly Layer[] = [
   { name: 'chaos', files: below('integration/chaos.test'), timeoutMs: 400_000 },
 ]
 
-const { values } = parseArgs({ options: { all: { type: 'boolean', default: false }, only: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { all: { type: 'boolean', default: false }, only: { type: 'string' }, layers: { type: 'string' } },
+})
 const chosen = bugs.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name))
+const asked = layers.filter(({ name }) => values.layers === undefined || values.layers.split(',').includes(name))
 const root = projectRoot()
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bug-zoo-'))
 const broker = await sharedKafkaBroker()
@@ -88,7 +91,7 @@ async function huntIn(copy: string, healthy: string): Promise<string[]> {
     path.endsWith('.test.js'),
   )
   const caught: string[] = []
-  for (const layer of layers) {
+  for (const layer of asked) {
     const paths = layer.files(tests)
     if (paths.length > 0 && !(await passes(paths, copy, layer.timeoutMs))) {
       if (!passesHealthy.has(layer)) passesHealthy.set(layer, passes(paths, healthy, layer.timeoutMs))

@@ -63,7 +63,13 @@ export const bugs: readonly PlantedBug[] = [
     'const drained = !lost && (await this.#drain(',
     'const drained = (await this.#drain(',
   ),
-  bug('late-commit-after-lost', assignment, 'const gone = lost || member.assignmentLost();', 'const gone = false;'),
+  {
+    name: 'late-commit-after-lost',
+    patches: [
+      { files: [assignment], from: 'const gone = lost || member.assignmentLost();', to: 'const gone = false;' },
+      { files: [assignment], from: 'if (this.#options.member.assignmentLost())', to: 'if (false)' },
+    ],
+  },
   bug('dead-letter-after-commit', loadWriter, 'await deadLetterAll(loads.map(', 'void deadLetterAll(loads.map('),
   bug('drop-one-on-retry', lane, 'this.#queue.unshift(...slabs.map(', 'this.#queue.unshift(...slabs.slice(1).map('),
   bug('swap-order-on-retry', lane, 'this.#queue.unshift(...slabs.map(', 'this.#queue.push(...slabs.map('),
