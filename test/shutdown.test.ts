@@ -15,6 +15,7 @@ import {
   SinkUnavailableError,
 } from '../src/errors.ts'
 import { exitCodeOf } from '../src/shutdown.ts'
+import { cleanEnvironment } from './support/daemon.ts'
 import { readingMessage, readingProto } from './support/readings.ts'
 
 const cli = fileURLToPath(new URL('../src/cli.js', import.meta.url))
@@ -27,7 +28,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // A pipe in place of the file: opening it for writing waits until the daemon reads, and the daemon for what is written.
     const config = join(folder, signal)
     assert.equal(spawnSync('mkfifo', [config]).status, 0)
-    const daemon = spawn(process.execPath, [cli, 'run', '--config', config], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const daemon = spawn(process.execPath, [cli, 'run', '--config', config], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: cleanEnvironment,
+    })
     const ended = once(daemon, 'exit')
     const pipe = await open(config, 'w')
     daemon.kill(signal)

@@ -34,11 +34,11 @@ const layers: readonly Layer[] = [
   { name: 'model', files: (all) => all.filter((path) => path.includes('.model.test')), timeoutMs: 240_000 },
   {
     name: 'contract',
-    files: below('sinks/duckdb/duckdb-sink', 'kafka/dead-letters', 'kafka/partition-reader'),
+    files: below('sinks/duckdb/duckdb-sink', 'kafka/partition-reader'),
     timeoutMs: 240_000,
   },
   // Whole daemons: dead letters whose topic is away, and a log with aborted transactions.
-  { name: 'integration', files: below('integration/dead-letters-away', 'integration/verify'), timeoutMs: 400_000 },
+  { name: 'integration', files: below('integration/dead-letters', 'integration/verify'), timeoutMs: 400_000 },
   { name: 'crash matrix', files: below('integration/crash-matrix'), timeoutMs: 600_000 },
   { name: 'chaos', files: below('integration/chaos.test'), timeoutMs: 400_000 },
 ]

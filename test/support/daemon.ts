@@ -9,7 +9,7 @@ import { spawnOnLifeLine } from './life-line.ts'
 
 const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url))
 /** Our environment without what speaks to the tests or would configure every daemon. */
-const cleanEnvironment = Object.fromEntries(
+export const cleanEnvironment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('MILLRACE_')),
 )
 const startedWithinMs = 60_000
