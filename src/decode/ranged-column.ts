@@ -80,7 +80,9 @@ export class RangedColumn {
     try {
       if (used === 0) return this.#reader.read(bytes, 0, 0, this.#depth)
       if (used === 2) return this.#reader.read(bytes, start, end, this.#depth)
-      return this.#reader.read(this.#scratch, 0, this.#gather(bytes), this.#depth)
+      // Gathered first: that may exchange the array.
+      const length = this.#gather(bytes)
+      return this.#reader.read(this.#scratch, 0, length, this.#depth)
     } finally {
       this.#used = 0
     }

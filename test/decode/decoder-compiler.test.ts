@@ -119,6 +119,19 @@ test('text outgrows what was expected of its column, in one load and in the next
   }
 })
 
+test('a field in several places of its record is read whole, however long its parts are together', () => {
+  const type = typeFrom('syntax = "proto3"; message Test { repeated string names = 1; int32 number = 2; }')
+  const names = ['a'.repeat(900), 'b'.repeat(3000)]
+  const parts = [{ names: [names[0]] }, { number: 7 }, { names: [names[1]] }]
+  const value = Buffer.concat(parts.map((part) => encode(type, part)))
+  const decoder = compiledFrom(type)
+  for (let load = 0; load < 2; load++) {
+    const decoded = decodeValues(decoder, [value])
+    assert.deepEqual(decoded.bad, [])
+    assert.deepEqual(rowsOf(decoded, decoder.table), [{ names: JSON.stringify(names), number: 7 }])
+  }
+})
+
 test('unknown numbers of an enum are text, or absent where the enum is closed', () => {
   const body =
     'enum E { ZERO = 0; ONE = 1; FAR = 70000; LOW = -1; } message Test { optional E e = 1; optional E f = 2; }'
