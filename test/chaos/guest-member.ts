@@ -20,7 +20,7 @@ export class GuestMember {
         'session.timeout.ms': 6000,
         'enable.auto.commit': false,
         'queued.max.messages.kbytes': 64,
-        rebalance_cb: true,
+        // No rebalance_cb: librdkafka would wait for its answer when it closes, from a thread that this process waits for at its end.
       },
       undefined,
     )
@@ -44,7 +44,7 @@ export class GuestMember {
     })
   }
 
-  /** Rebalances are answered while it polls; what it reads is dropped. */
+  /** It stays a member while it polls; what it reads is dropped. */
   #poll(): void {
     if (!this.#leaving) this.#consumer.consume(1, () => setTimeout(() => this.#poll(), 50))
   }
