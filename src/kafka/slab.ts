@@ -34,6 +34,29 @@ export interface Header {
   readonly value: Uint8Array | null
 }
 
+interface SlabColumns {
+  /** The 64-bit columns as pairs of 32-bit words: the offsets, then from `timestampWords` on the timestamps. */
+  readonly words: Int32Array
+  readonly timestampWords: number
+  readonly starts: Uint32Array
+  readonly keyBytes: Int32Array
+  readonly valueBytes: Int32Array
+  readonly headerBytes: Uint32Array
+}
+
+/** Where the columns of `count` records lie in a slab. */
+function columnsOf(buffer: ArrayBuffer, count: number): SlabColumns {
+  const narrow = prefixBytes + count * 16
+  return {
+    words: new Int32Array(buffer, prefixBytes, count * 4),
+    timestampWords: count * 2,
+    starts: new Uint32Array(buffer, narrow, count),
+    keyBytes: new Int32Array(buffer, narrow + count * 4, count),
+    valueBytes: new Int32Array(buffer, narrow + count * 8, count),
+    headerBytes: new Uint32Array(buffer, narrow + count * 12, count),
+  }
+}
+
 /** Reads a slab in place. Indexes are 0 .. count - 1, not checked: callers loop over `count`. */
 export class SlabView {
   readonly buffer: ArrayBuffer
@@ -61,13 +84,13 @@ export class SlabView {
     this.buffer = buffer
     this.bytes = new Uint8Array(buffer)
     this.count = count
-    this.#words = new Int32Array(buffer, prefixBytes, count * 4)
-    this.#timestampWords = count * 2
-    const columns = prefixBytes + count * 16
-    this.#starts = new Uint32Array(buffer, columns, count)
-    this.#keyBytes = new Int32Array(buffer, columns + count * 4, count)
-    this.#valueBytes = new Int32Array(buffer, columns + count * 8, count)
-    this.#headerBytes = new Uint32Array(buffer, columns + count * 12, count)
+    const columns = columnsOf(buffer, count)
+    this.#words = columns.words
+    this.#timestampWords = columns.timestampWords
+    this.#starts = columns.starts
+    this.#keyBytes = columns.keyBytes
+    this.#valueBytes = columns.valueBytes
+    this.#headerBytes = columns.headerBytes
   }
 
   offset(index: number): number {
@@ -231,38 +254,28 @@ function lengthOf(parts: readonly Uint8Array[]): number {
 class SlabWriter {
   readonly buffer: ArrayBuffer
   readonly #bytes: Uint8Array
-  readonly #words: Int32Array
-  readonly #timestampWords: number
-  readonly #starts: Uint32Array
-  readonly #keyBytes: Int32Array
-  readonly #valueBytes: Int32Array
-  readonly #headerBytes: Uint32Array
+  readonly #columns: SlabColumns
   #count = 0
   #at: number
 
   constructor(count: number, bytes: number) {
-    const columns = prefixBytes + count * 16
     this.#at = prefixBytes + count * columnBytesPerRecord
     const size = this.#at + bytes
     this.buffer = new ArrayBuffer(size)
     this.#bytes = new Uint8Array(this.buffer)
     new Uint32Array(this.buffer, 0, 4).set([magic, count, size, 0])
-    this.#words = new Int32Array(this.buffer, prefixBytes, count * 4)
-    this.#timestampWords = count * 2
-    this.#starts = new Uint32Array(this.buffer, columns, count)
-    this.#keyBytes = new Int32Array(this.buffer, columns + count * 4, count)
-    this.#valueBytes = new Int32Array(this.buffer, columns + count * 8, count)
-    this.#headerBytes = new Uint32Array(this.buffer, columns + count * 12, count)
+    this.#columns = columnsOf(this.buffer, count)
   }
 
   begin(offset: number, timestamp: number, keyBytes: number, valueBytes: number, headerBytes: number): void {
     const index = this.#count++
-    writeWide(this.#words, index * 2, offset)
-    writeWide(this.#words, this.#timestampWords + index * 2, timestamp)
-    this.#starts[index] = this.#at
-    this.#keyBytes[index] = keyBytes
-    this.#valueBytes[index] = valueBytes
-    this.#headerBytes[index] = headerBytes
+    const columns = this.#columns
+    writeWide(columns.words, index * 2, offset)
+    writeWide(columns.words, columns.timestampWords + index * 2, timestamp)
+    columns.starts[index] = this.#at
+    columns.keyBytes[index] = keyBytes
+    columns.valueBytes[index] = valueBytes
+    columns.headerBytes[index] = headerBytes
   }
 
   put(part: Uint8Array): void {
