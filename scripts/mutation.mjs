@@ -47,7 +47,8 @@ function options(wanted) {
     tempDirName: join('.cache', 'stryker', 'sandbox'),
     coverageAnalysis: 'all',
     concurrency: 2,
-    timeoutMS: 20_000,
+    // A run takes a second; whoever loops for ever is waited for so long.
+    timeoutMS: 8_000,
     reporters: ['clear-text', 'json'],
     clearTextReporter: { allowColor: false, reportTests: false },
     jsonReporter: { fileName: join('.cache', 'stryker', 'report.json') },

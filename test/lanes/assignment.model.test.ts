@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mock, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Failure, Question } from './group-world.ts'
+import type { Failure } from './group-world.ts'
+import { answerAll, inMockedTime, pass, takeAll, takeOne, turn } from './group-time.ts'
 import { describeLane, drainMs, GroupWorld, lanesBytesMax, loadQuestions, partitionCount } from './group-world.ts'
 
 // The whole rebalance machinery, with its own classes, in a world that answers late, in any order, or with an error. What must
@@ -13,7 +14,7 @@ type Step =
   | { readonly kind: 'assign' | 'revoke' | 'lost'; readonly partitions: readonly number[] }
   | { readonly kind: 'produce'; readonly partition: number; readonly hole: number; readonly records: number }
   | { readonly kind: 'deliver' | 'elsewhere'; readonly partition: number; readonly records: number }
-  | { readonly kind: 'fence' | 'loseLog'; readonly partition: number }
+  | { readonly kind: 'fence' | 'loseLog' | 'haltReading'; readonly partition: number }
   | { readonly kind: 'answer'; readonly pick: number }
   | { readonly kind: 'fail'; readonly pick: number; readonly how: Failure }
   | { readonly kind: 'pass'; readonly ms: number }
@@ -39,7 +40,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('deliver'), partition, records: fc.integer({ min: 1, max: 6 }) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('elsewhere'), partition, records: fc.nat(4) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fence', 'loseLog'), partition }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fence', 'loseLog', 'haltReading'), partition }) },
   { weight: 12, arbitrary: fc.record({ kind: fc.constant('answer'), pick: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('fail'), pick: fc.nat(9), how }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('pass'), ms: fc.constantFrom(1, 100, 5_000, drainMs) }) },
@@ -157,6 +158,7 @@ function take(world: GroupWorld, step: Step): void {
       return world.writeElsewhere(step.partition, step.records)
     case 'fence':
     case 'loseLog':
+    case 'haltReading':
       return world[step.kind](step.partition)
     case 'answer':
       return takeOne(world, step.pick)?.answer()
@@ -178,15 +180,6 @@ function take(world: GroupWorld, step: Step): void {
     case 'poison':
       return takeAll(world, ({ what }) => what === 'load').forEach(({ fail }) => fail('poison'))
   }
-}
-
-const takeOne = ({ questions }: GroupWorld, pick: number): Question | undefined =>
-  questions.splice(pick % Math.max(1, questions.length), 1)[0]
-
-function takeAll({ questions }: GroupWorld, wanted: (question: Question) => boolean): Question[] {
-  const taken = questions.filter(wanted)
-  questions.splice(0, questions.length, ...questions.filter((each) => !taken.includes(each)))
-  return taken
 }
 
 /** Everything is answered from now on: all that is ours is written, committed, and granted its share again. */
@@ -242,33 +235,4 @@ function assertExact({ places }: GroupWorld): void {
       log.filter((offset) => offset < (position ?? 0)),
     )
   }
-}
-
-async function answerAll(world: GroupWorld): Promise<void> {
-  for (const each of world.places.keys()) world.deliver(each, 6)
-  await turn()
-  takeAll(world, () => true).forEach(({ answer }) => answer())
-  await turn()
-  pass(world, 101)
-  await turn()
-}
-
-function pass(world: GroupWorld, ms: number): void {
-  world.clockMs += ms
-  mock.timers.tick(ms)
-}
-
-/** Deadlines and backoffs pass when the test says so; the turns of the event loop stay real. */
-async function inMockedTime(work: () => Promise<void>): Promise<void> {
-  mock.timers.enable({ apis: ['setTimeout'] })
-  try {
-    await work()
-  } finally {
-    mock.timers.reset()
-  }
-}
-
-/** The dispatcher looks for loads once a turn of the event loop; what it starts may ask for another. */
-async function turn(): Promise<void> {
-  for (let round = 0; round < 2; round++) await new Promise((resolve) => setImmediate(resolve))
 }

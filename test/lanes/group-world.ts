@@ -10,15 +10,18 @@ import { Dispatcher } from '../../src/lanes/dispatcher.ts'
 import type { LoadRunner } from '../../src/lanes/dispatcher.ts'
 import { LaneSet } from '../../src/lanes/lane-set.ts'
 import type { Lane, LaneSlab } from '../../src/lanes/lane.ts'
+import type { GapRule } from '../../src/lanes/log-gap.ts'
 import type { Claimed, SinkPartition } from '../../src/sinks/sink.ts'
 import type { LoadResult, PartOutcome, TaskPart } from '../../src/workers/messages.ts'
 
 export const partitionCount = 3
 export const lanesBytesMax = 900
 export const drainMs = 30_000
+export const backoffMs = 100
 const bytesPerRecord = 10
 const beginningOfLog = -2
 const topic = 't'
+const firstTopicId = 'id'
 const error = {
   name: 'SinkUnavailableError',
   code: 'SINK_UNAVAILABLE',
@@ -33,14 +36,20 @@ interface Opening {
   grantBytes: number
   /** Undefined until the consumer assigned it, and while it is rewound. */
   position: number | undefined
+  /** A fetch was refused: librdkafka reads the partition no more, and refuses to seek. */
+  halted: boolean
 }
 
 /** What Kafka and the sink know of one partition. */
 interface Place {
   /** Offsets that the log has: ascending, with holes. */
   readonly log: number[]
+  /** Below it retention has taken all away. */
+  logStart: number
   /** In the sink: the position and who may write. */
   position: number | null
+  /** The id of the topic that the position is of. */
+  positionOf: string
   epoch: number
   readonly rows: number[]
   committed: number | undefined
@@ -74,7 +83,9 @@ export type Failure = 'away' | 'dies' | 'poison'
 export class GroupWorld implements GroupMember, LoadRunner {
   readonly places: Place[] = Array.from({ length: partitionCount }, () => ({
     log: [],
+    logStart: 0,
     position: null,
+    positionOf: firstTopicId,
     epoch: 0,
     rows: [],
     committed: undefined,
@@ -99,10 +110,15 @@ export class GroupWorld implements GroupMember, LoadRunner {
   readonly unanswered: { kind: 'assign' | 'revoke'; partitions: readonly number[]; lost: boolean; sentAt: number }[] =
     []
   lost = false
+  topicId: string | undefined = firstTopicId
+  /** What an operator was told, in order: of which partition, and the rest in a word. */
+  readonly told: (readonly unknown[])[] = []
+  /** Which attempts were followed by a backoff. */
+  readonly attempts: number[] = []
   /** Moved by the test together with its timers. */
   clockMs = 0
 
-  constructor() {
+  constructor(onGap: GapRule = 'stop') {
     this.committer = new OffsetCommitter(
       (offsets) => this.#send(offsets),
       () =>
@@ -130,7 +146,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
     this.assignment = new Assignment({
       member: this,
       describeTopics: (names) =>
-        this.#ask('topics', () => names.map((name) => ({ name, id: 'id', partitions: partitionCount }))),
+        this.#ask('topics', () => names.map((name) => ({ name, id: this.topicId, partitions: partitionCount }))),
       reader: this.reader,
       lanes: this.lanes,
       books: this.books,
@@ -139,19 +155,25 @@ export class GroupWorld implements GroupMember, LoadRunner {
       describe: (buffer) => this.#slabs.get(buffer)!,
       commit: () => this.committer.commit(),
       startAt: 'earliest',
-      onGap: 'stop',
+      onGap,
       beginningOfLog,
       drainMs,
       drainLimits: { maxBytes: 100, maxRecords: 8 },
       lanesBytesMax,
-      backoffMs: () => 100,
+      backoffMs: (attempt) => {
+        this.attempts.push(attempt)
+        return backoffMs
+      },
       events: {
-        started: () => undefined,
+        started: ({ partition }, { offset }) => this.told.push(['started', partition, offset]),
         received: () => this.dispatcher.wake(),
-        waiting: () => undefined,
-        gap: () => undefined,
-        stopped: (lane) => this.reader.close(lane),
-        revoked: () => undefined,
+        waiting: ({ partition }, { message }, waitMs) => this.told.push(['waiting', partition, message, waitMs]),
+        gap: ({ partition }, { kind }, lost) => this.told.push(['gap', partition, kind, lost]),
+        stopped: (lane) => {
+          this.told.push(['stopped', lane.partition])
+          this.reader.close(lane)
+        },
+        revoked: (lanes, how) => this.told.push(['revoked', lanes.map(({ partition }) => partition), how]),
         closed: (lane) => {
           this.committer.forget(lane)
           this.closedLanes.set(lane, describeLane(lane))
@@ -184,6 +206,8 @@ export class GroupWorld implements GroupMember, LoadRunner {
   assign(partitions: readonly PartitionOffset[]): void {
     const event = this.unanswered.shift()
     assert.equal(event?.kind, 'assign', 'an assign answers an assign')
+    const given = partitions.map(({ partition }) => partition)
+    if (!this.closing) assert.deepEqual(given, event.partitions, 'all that the group gives is taken')
     for (const { partition, offset } of partitions) {
       const place = this.places[partition]!
       assert(place.opening, 'opened before it is assigned')
@@ -193,8 +217,12 @@ export class GroupWorld implements GroupMember, LoadRunner {
     }
   }
 
-  retake(): void {
-    assert.fail('no partition is given up by librdkafka here')
+  retake({ partition }: TopicPartition, offset: number, open: () => void): void {
+    const place = this.places[partition]!
+    assert(place.assigned && !place.foreign, 'only what is ours is taken again')
+    assert(!place.opening, 'closed before it is given up')
+    open()
+    place.opening!.position = offset
   }
 
   unassign(partitions: readonly TopicPartition[]): void {
@@ -225,7 +253,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
   }
 
   logRange({ partition }: TopicPartition): Promise<{ start: number; end: number }> {
-    return this.#ask('range', () => ({ start: 0, end: this.#end(partition) }))
+    return this.#ask('range', () => ({ start: this.places[partition]!.logStart, end: this.#end(partition) }))
   }
 
   #send(offsets: readonly PartitionOffset[]): Promise<void> {
@@ -249,7 +277,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
     name: 'native',
     open: ({ partition }, receive) => {
       assert(!this.places[partition]!.opening, 'opened twice')
-      this.places[partition]!.opening = { receive, grantBytes: 0, position: undefined }
+      this.places[partition]!.opening = { receive, grantBytes: 0, position: undefined, halted: false }
     },
     grant: ({ partition }, bytes) => {
       const opening = this.places[partition]!.opening
@@ -260,6 +288,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
       const place = this.places[partition]!
       const { opening } = place
       assert(opening && place.assigned, 'only what is open and assigned is rewound')
+      assert(!opening.halted, 'librdkafka seeks no partition that it has stopped')
       opening.position = undefined
       return this.#ask('rewind', () => {
         if (place.opening !== opening) throw new Error('closed meanwhile')
@@ -274,7 +303,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
   /** Hands over the next records of a partition, if it may. */
   deliver(partition: number, recordsMax: number): void {
     const { opening, log } = this.places[partition]!
-    if (opening?.position === undefined || opening.grantBytes <= 0) return
+    if (opening?.position === undefined || opening.halted || opening.grantBytes <= 0) return
     const at = opening.position
     const records = log.filter((offset) => offset >= at).slice(0, recordsMax)
     if (records.length === 0) return
@@ -311,7 +340,9 @@ export class GroupWorld implements GroupMember, LoadRunner {
   #claim(wanted: readonly SinkPartition[]): Claimed[] {
     return wanted.map((each) => {
       const place = this.places[each.partition]!
-      return { ...each, epoch: ++place.epoch, position: place.position }
+      const claimed = { ...each, epoch: ++place.epoch }
+      if (place.position === null || place.positionOf === each.topicId) return { ...claimed, position: place.position }
+      return { ...claimed, position: null, formerPosition: place.position }
     })
   }
 
@@ -339,6 +370,22 @@ export class GroupWorld implements GroupMember, LoadRunner {
         },
       })
     })
+  }
+
+  /** A fetch is refused, as one is whose offset the log does not have. */
+  haltReading(partition: number): void {
+    const lane = this.lanes.get(topic, partition)
+    const { opening } = this.places[partition]!
+    if (lane === undefined || opening?.position === undefined) return
+    opening.halted = true
+    this.assignment.doubt(lane, true)
+  }
+
+  /** Retention takes the head of a log away. */
+  expire(partition: number, below: number): void {
+    const place = this.places[partition]!
+    place.logStart = below
+    place.log.splice(0, place.log.filter((offset) => offset < below).length)
   }
 
   /** Kafka says that the log does not have the position: the lane is stopped as the pipeline does it. */
