@@ -144,12 +144,12 @@ export class Dispatcher {
     let records = 0
     for (const lane of lanes) {
       lane.cutHead(this.#split)
-      const part = lane.take(Math.max(0, maxBytes - bytes), Math.max(0, maxRecords - records))
+      // Something is left for each of them: all before the last one do not fill the load.
+      const part = lane.take(maxBytes - bytes, maxRecords - records)
       bytes += part.bytes
       records += part.records
       taken.push({ lane, part })
       this.#lanes.served(lane)
-      if (bytes >= maxBytes || records >= maxRecords) break
     }
     this.#loads.set(runner, this.loadsInFlight(runner) + 1)
     const passage = this.#gate(route).departed()
@@ -220,7 +220,7 @@ export class Dispatcher {
         lane.settle(outcome.next, outcome.counts)
         this.#events.durable(lane, part, outcome.counts)
         // Another writer was further on: what is buffered overlaps with what it wrote, so it is read again from there.
-        if (outcome.next > part.next && !lane.closed) this.#lose(lane, part, 'resync', undefined)
+        if (outcome.next > part.next) this.#lose(lane, part, 'resync', undefined)
         return
       case 'retry': {
         const slabs = part.slabs.map((slab, index) => ({ ...slab, buffer: outcome.slabs[index]! }))
