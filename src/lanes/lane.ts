@@ -64,6 +64,7 @@ export class Lane {
   #base: number | undefined
   /** Everything below it is durable or dead-lettered; undefined until then. */
   #watermark: number | undefined
+  /** Empty unless the lane flows. */
   #queue: { slab: LaneSlab; arrivedAt: number }[] = []
   #bufferedBytes = 0
   #bufferedRecords = 0
@@ -140,7 +141,7 @@ export class Lane {
   }
   /** True when a load may take from it. */
   get ready(): boolean {
-    return this.#state === 'flowing' && this.#inFlight === undefined && this.#queue.length > 0
+    return this.#inFlight === undefined && this.#queue.length > 0
   }
 
   get waiting(): Waiting {
@@ -249,7 +250,8 @@ export class Lane {
     this.#inFlight = undefined
     this.#books.settled(counts)
     this.#books.dropped(part.records - counts.rows - counts.deduplicated - counts.deadLettered - counts.skipped)
-    this.#deadLettered = this.#deadLettered.filter((offset) => offset >= next)
+    // They lie below `next`, or the lane stops here.
+    this.#deadLettered = []
     if (this.#state === 'closed') return
     this.#base = next
     // It may have passed control records meanwhile, and never goes back.
@@ -277,7 +279,8 @@ export class Lane {
   /** The load in flight ended its worker, and a record of it may be why. `alone`: the load held nothing of other lanes. */
   suspectLoad(alone: boolean, code: string): void {
     const part = this.#inFlight
-    if (part && this.#state !== 'closed') this.#suspicion.died({ ...part, first: part.slabs[0]!.first }, alone, code)
+    assert(part)
+    this.#suspicion.died({ ...part, first: part.slabs[0]!.first }, alone, code)
   }
 
   /** The load is lost with its worker, or refused by the sink: nothing of it is buffered any more. */
@@ -344,7 +347,6 @@ export class Lane {
   }
 
   #noteDrained(): void {
-    if (this.#draining && !this.#inFlight && (this.#queue.length === 0 || this.#state !== 'flowing'))
-      this.#resolveDrained()
+    if (this.#draining && !this.#inFlight && this.#queue.length === 0) this.#resolveDrained()
   }
 }

@@ -1,11 +1,13 @@
-// npm run bug-zoo [-- --all] [--only NAME,NAME] [--layers NAME,NAME]
+// npm run bug-zoo [-- --all] [--only NAME,NAME] [--layers NAME,NAME] [--out FILE]
 // Plants one bug after the other in a copy of the compiled daemon, and asks which layer of the tests catches it: the cheapest
-// first, until one does, or with --all each of them. A bug that none catches fails the run: then a test is missing.
+// first, until one does, or with --all each of them. A bug that none catches fails the run: then a test is missing. --out keeps
+// what was found as JSON.
 import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { machine } from '../../bench/support/figures.ts'
 import { projectRoot } from '../support/kafka-installation.ts'
 import { sharedKafkaBroker } from '../support/kafka-broker.ts'
 import { bugs, placeOf } from './planted-bugs.ts'
@@ -44,7 +46,12 @@ const layers: readonly Layer[] = [
 ]
 
 const { values } = parseArgs({
-  options: { all: { type: 'boolean', default: false }, only: { type: 'string' }, layers: { type: 'string' } },
+  options: {
+    all: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    layers: { type: 'string' },
+    out: { type: 'string' },
+  },
 })
 const chosen = bugs.filter(({ name }) => values.only === undefined || values.only.split(',').includes(name))
 const asked = layers.filter(({ name }) => values.layers === undefined || values.layers.split(',').includes(name))
@@ -54,19 +61,25 @@ const broker = await sharedKafkaBroker()
 /** Without a bug: a layer that fails there has caught nothing. */
 const healthy = plant({ name: 'no-bug', patches: [] })
 const passesHealthy = new Map<Layer, Promise<boolean>>()
-let escaped = 0
+const found: { readonly bug: string; readonly caughtBy: readonly string[]; readonly seconds: number }[] = []
 try {
   for (const bug of chosen) {
+    const startedAt = performance.now()
     const caught = await huntIn(plant(bug), healthy)
-    if (caught.length === 0) escaped++
+    found.push({ bug: bug.name, caughtBy: caught, seconds: Math.round((performance.now() - startedAt) / 1000) })
     console.log(`${bug.name.padEnd(34)}${caught.length === 0 ? 'NOT CAUGHT' : caught.join(', ')}`)
   }
 } finally {
   await broker.stop()
   rmSync(folder, { recursive: true, force: true })
 }
-console.log(`${chosen.length - escaped} of ${chosen.length} planted bugs caught`)
-process.exit(escaped === 0 ? 0 : 1)
+const caught = found.filter(({ caughtBy }) => caughtBy.length > 0).length
+console.log(`${caught} of ${chosen.length} planted bugs caught`)
+if (values.out !== undefined) {
+  const kept = { planted: chosen.length, caught, ...machine(), bugs: found }
+  writeFileSync(values.out, `${JSON.stringify(kept, null, 2)}\n`)
+}
+process.exit(caught === chosen.length ? 0 : 1)
 
 /** A copy of what is compiled, with the bug in it; all else is linked. */
 function plant({ name, patches }: PlantedBug): string {

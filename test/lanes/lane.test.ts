@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Books } from '../../src/lanes/books.ts'
 import { Lane } from '../../src/lanes/lane.ts'
-import type { LaneSlab } from '../../src/lanes/lane.ts'
+import type { LaneSlab, SplitSlab } from '../../src/lanes/lane.ts'
 
 const slab = (first: number, next: number, records = next - first): LaneSlab => ({
   buffer: new ArrayBuffer(records * 10),
@@ -140,5 +140,119 @@ describe('Lane', () => {
     assert.deepEqual([lane.epoch, lane.watermark, lane.take(1000, 1000).base], [2, 4, 4])
     assert.equal(books.givenUp, 20)
     assert.ok(books.balanced)
+  })
+
+  test('a part takes what fits exactly, by bytes and by records', () => {
+    const { lane } = flowingLane()
+    for (let at = 0; at < 60; at += 10) lane.push(slab(at, at + 10), 0)
+    const byBytes = lane.take(200, 1000)
+    assert.deepEqual([byBytes.records, byBytes.bytes, lane.bufferedBytes], [20, 200, 400])
+    lane.settle(20, written(20))
+    assert.equal(lane.take(1000, 30).records, 30)
+  })
+
+  test('a drain keeps as many whole slabs as make a load by bytes, and one however large', () => {
+    const { lane, books } = flowingLane()
+    for (let at = 0; at < 50; at += 10) lane.push(slab(at, at + 10), 0)
+    void lane.drain('revoke', 200, 1000)
+    assert.deepEqual([lane.bufferedBytes, lane.bufferedRecords, books.givenUp], [200, 20, 30])
+    void lane.drain('revoke', 1, 1)
+    assert.deepEqual([lane.bufferedBytes, lane.bufferedRecords], [100, 10])
+  })
+
+  test('whatever fates the records of a load had, what has none is given up', () => {
+    const { lane, books } = flowingLane()
+    lane.push(slab(0, 20), 0)
+    lane.take(1000, 1000)
+    lane.settle(15, { rows: 1, deduplicated: 2, deadLettered: 4, skipped: 8 })
+    const fates = { written: 1, deduplicated: 2, deadLettered: 4, skipped: 8, givenUp: 5 }
+    assert.deepEqual({ ...books }, { ...new Books(), read: 20, ...fates })
+  })
+
+  test('a part that comes back to a lane that was closed or stands still is given up', () => {
+    for (const act of ['close', 'stop'] as const) {
+      const { lane, books } = flowingLane()
+      lane.push(slab(0, 10), 0)
+      const part = lane.take(1000, 1000)
+      lane[act](new Error('no'))
+      lane.putBack(part.slabs, [])
+      assert.deepEqual([lane.bufferedRecords, lane.ready, books.givenUp, books.inFlight], [0, false, 10, 0])
+    }
+  })
+
+  test('dead letters of a part that is lost are forgotten with it: they are stored again', () => {
+    const { lane } = flowingLane()
+    lane.push(slab(0, 10), 0)
+    lane.putBack(lane.take(1000, 1000).slabs, [4])
+    lane.take(1000, 1000)
+    lane.abandon()
+    lane.reclaim()
+    lane.start(2, 0)
+    lane.push(slab(0, 10), 0)
+    assert.deepEqual(lane.take(1000, 1000).deadLettered, [])
+  })
+
+  test('what was closed or stands still is not claimed anew', () => {
+    const { lane } = flowingLane()
+    lane.stop(new Error('no'))
+    lane.reclaim()
+    assert.equal(lane.waiting, 'operator')
+    lane.close()
+    lane.reclaim()
+    assert.equal(lane.waiting, 'closed')
+  })
+
+  test('while a record is suspect, the first slab is cut to what a load may hold of it', () => {
+    // A slab has a prefix of 4 bytes, which a cut doubles.
+    const prefixed = (first: number, next: number): LaneSlab => ({
+      ...slab(first, next),
+      buffer: new ArrayBuffer(4 + (next - first) * 10),
+    })
+    const split: SplitSlab = ({ first, next }, records) => [
+      prefixed(first, first + records),
+      prefixed(first + records, next),
+    ]
+    const { lane } = flowingLane()
+    lane.push(prefixed(0, 32), 3)
+    lane.take(1000, 1000)
+    lane.suspectLoad(true, 'WORKER_KILLED')
+    lane.abandon()
+    lane.reclaim()
+    lane.start(2, 0)
+    for (const at of [0, 2]) lane.push(prefixed(at, at === 0 ? 2 : 32), 5)
+    lane.cutHead(() => assert.fail('two records are a sixteenth'))
+    lane.settle(lane.take(1000, 1000).next, written(2))
+    lane.cutHead(split)
+    assert.equal(lane.bufferedBytes, 4 + 20 + 4 + 280)
+    const { records, bytes, arrivedAt } = lane.take(1000, 1000)
+    assert.deepEqual([records, bytes, arrivedAt], [2, 24, 5])
+    assert.deepEqual([lane.bufferedRecords, lane.bufferedBytes], [28, 284])
+  })
+
+  test('it tells since when it waits for what it waits for, and when it last made a step', () => {
+    const { lane } = flowingLane(0)
+    const began = lane.changedAt
+    assert.equal(lane.progressedAt, began)
+    const [first, second] = [began + 1e9, began + 2e9]
+    lane.push(slab(0, 10), first)
+    assert.deepEqual([lane.changedAt, lane.progressedAt], [first, first])
+    lane.push(slab(10, 20), second)
+    assert.deepEqual([lane.changedAt, lane.progressedAt], [first, second], 'it has waited since the first')
+    const { slabs } = lane.take(100, 100)
+    const left = lane.changedAt
+    assert(left < first && left >= began)
+    lane.putBack(slabs, [])
+    assert.equal(lane.progressedAt, second, 'a load that comes back is no step')
+    lane.settle(lane.take(1000, 100).next, written(20))
+    const settled = lane.progressedAt
+    assert(settled < second && settled === lane.changedAt)
+    lane.push(slab(20, 21), second)
+    lane.settle(lane.take(1000, 100).next, written(1))
+    const again = lane.progressedAt
+    lane.skipTo(21)
+    assert.equal(lane.progressedAt, again, 'where it is already')
+    lane.skipTo(22)
+    assert(lane.progressedAt >= again)
+    assert.equal(lane.watermark, 22)
   })
 })
