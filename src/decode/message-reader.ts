@@ -29,7 +29,18 @@ export class MessageReader {
    * RecordFault and nothing else.
    */
   read(bytes: Uint8Array, start: number, end: number, depth = 0): Message {
-    this.#check.check(this.#shape, bytes, start, end, depth)
+    const fault = this.check(bytes, start, end, depth)
+    if (fault !== undefined) throw fault
+    return this.readChecked(bytes, start, end)
+  }
+
+  /** What is wrong with the bytes, whatever they say. */
+  check(bytes: Uint8Array, start: number, end: number, depth = 0): RecordFault | undefined {
+    return this.#check.check(this.#shape, bytes, start, end, depth)
+  }
+
+  /** Reads bytes that `check` has found nothing wrong with. Throws a RecordFault and nothing else. */
+  readChecked(bytes: Uint8Array, start: number, end: number): Message {
     if (this.#reader.buf !== bytes) this.#reader = new CheckedReader(bytes)
     const reader = this.#reader
     reader.pos = start

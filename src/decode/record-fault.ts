@@ -45,6 +45,12 @@ export class RecordFault extends Error {
     this.position = position
   }
 
+  /** The same of a message that begins so many bytes into the record's value. */
+  movedBy(bytes: number): RecordFault {
+    if (bytes === 0 || this.position === undefined) return this
+    return new RecordFault(this.code, this.message, this.path, this.position + bytes)
+  }
+
   /** The fault in one line: `location.latitude: 8 bytes expected, 3 are left (at byte 61)`. */
   get reason(): string {
     const place = this.path.length === 0 ? '' : `${this.path.join('.')}: `

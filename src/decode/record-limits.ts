@@ -13,16 +13,19 @@ export interface RecordLimits {
 
 export const recordLimitsDefault: RecordLimits = { recordBytesMax: 16 * 2 ** 20, headersMax: 1000 }
 
-/** Throws a RecordFault for a record beyond a limit. */
-export function checkLimits(slab: SlabView, record: number, { recordBytesMax, headersMax }: RecordLimits): void {
+/** What is wrong with a record beyond a limit. */
+export function limitFault(
+  slab: SlabView,
+  record: number,
+  { recordBytesMax, headersMax }: RecordLimits,
+): RecordFault | undefined {
   const bytes = slab.recordBytes(record)
   if (bytes > recordBytesMax) {
-    throw new RecordFault('TOO_LARGE', `the record has ${bytes} bytes; decode.maxRecordBytes allows ${recordBytesMax}`)
+    return new RecordFault('TOO_LARGE', `the record has ${bytes} bytes; decode.maxRecordBytes allows ${recordBytesMax}`)
   }
   const headers = slab.findHeaders(record, [], noPlaces)
-  if (headers > headersMax) {
-    throw new RecordFault('TOO_LARGE', `the record has ${headers} headers; decode.maxHeaders allows ${headersMax}`)
-  }
+  if (headers <= headersMax) return undefined
+  return new RecordFault('TOO_LARGE', `the record has ${headers} headers; decode.maxHeaders allows ${headersMax}`)
 }
 
 const noPlaces = new Int32Array(0)

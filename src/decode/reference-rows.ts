@@ -7,10 +7,10 @@ import type { Column } from './columns.ts'
 import type { Origin } from './decoder.ts'
 import { type Framing, framingFault, messageStarts } from './framing.ts'
 import { framingHint } from './framing-hint.ts'
-import { type Message, MessageReader } from './message-reader.ts'
+import { MessageReader } from './message-reader.ts'
 import { type AppendMetadata, metadataAppenders } from './metadata-columns.ts'
 import { RecordFault } from './record-fault.ts'
-import { checkLimits, type RecordLimits } from './record-limits.ts'
+import { limitFault, type RecordLimits } from './record-limits.ts'
 import { type AppendMessage, messageAppender } from './row-appender.ts'
 import type { TablePlan } from './table-plan.ts'
 import { WireShapes } from './wire-shape.ts'
@@ -45,28 +45,25 @@ export class ReferenceRows {
 
   /** Appends one record to every column. After a fault some have it: `rollback` to the row it would have been. */
   append(slab: SlabView, record: number, origin: Origin): RecordFault | undefined {
+    const length = slab.valueBytes(record)
+    if (length < 0) return new RecordFault('TOMBSTONE', 'the record has no value (a tombstone)')
+    const tooLarge = limitFault(slab, record, this.#limits)
+    if (tooLarge !== undefined) return tooLarge
+    const { bytes } = slab
+    const start = slab.valueStart(record)
+    const end = start + length
+    const at = messageStarts[this.#framing](bytes, start, end)
+    if (at < 0) return framingFault(this.#framing)
+    const malformed = this.#reader.check(bytes, at, end)
+    // The place in the value, as it is in the topic.
+    if (malformed !== undefined) return malformed.movedBy(at - start)
     try {
-      const length = slab.valueBytes(record)
-      if (length < 0) return new RecordFault('TOMBSTONE', 'the record has no value (a tombstone)')
-      checkLimits(slab, record, this.#limits)
-      this.#appendMessage(this.#message(slab.bytes, slab.valueStart(record), length))
+      this.#appendMessage(this.#reader.readChecked(bytes, at, end))
       for (const append of this.#appendMetadata) append(slab, record, origin)
       return undefined
     } catch (error) {
       if (error instanceof RecordFault) return error
       throw error
-    }
-  }
-
-  #message(bytes: Uint8Array, start: number, length: number): Message {
-    const at = messageStarts[this.#framing](bytes, start, start + length)
-    if (at < 0) throw framingFault(this.#framing)
-    try {
-      return this.#reader.read(bytes, at, start + length)
-    } catch (error) {
-      if (at === start || !(error instanceof RecordFault) || error.position === undefined) throw error
-      // The place in the value, as it is in the topic.
-      throw new RecordFault(error.code, error.message, error.path, error.position + at - start)
     }
   }
 

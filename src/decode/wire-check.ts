@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer'
-import { inField, RecordFault, type RecordFaultCode } from './record-fault.ts'
+import { RecordFault, type RecordFaultCode } from './record-fault.ts'
 import type { WireField, WireShape } from './wire-shape.ts'
 
 /** Messages and groups may nest this deep below the root, as in protobuf's own libraries. */
 export const depthMax = 100
 
 /**
- * Reads a record's bytes once without keeping anything, and throws a RecordFault at the first that cannot be taken as it
- * is, with the field and the byte. It is stricter than protobufjs, which follows the standard in being lenient where
+ * Reads a record's bytes once without keeping anything, and finds the first that cannot be taken as it is, with the field
+ * and the byte. It is stricter than protobufjs, which follows the standard in being lenient where
  * leniency changes a value without a word. The rules, which every decoder follows:
  *
  * - A declared field must have its declared wire type (a repeated scalar may be packed or not). The standard would treat
@@ -27,36 +27,46 @@ export class WireCheck {
   #start = 0
   #end = 0
   #at = 0
+  /** Returned, never thrown: unwinding the stack would be most of what a bad record costs. */
+  #found: RecordFault | undefined
 
-  /** Checks `bytes[start .. end)`, which is nested `depth` deep. */
-  check(shape: WireShape, bytes: Uint8Array, start: number, end: number, depth = 0): void {
+  /** What is wrong with `bytes[start .. end)`, which is nested `depth` deep; undefined when nothing is. */
+  check(shape: WireShape, bytes: Uint8Array, start: number, end: number, depth = 0): RecordFault | undefined {
     this.#bytes = bytes
     this.#start = start
     this.#end = end
     this.#at = start
+    this.#found = undefined
     this.#message(shape, end, depth, 0)
+    return this.#found
   }
 
+  // Each of these reads on from `#at`. It returns false, or a length or place below 0, when it has found a fault.
+
   /** Reads fields until `end`, or until the group `group` ends when that is not 0. */
-  #message(shape: WireShape, end: number, depth: number, group: number): void {
+  #message(shape: WireShape, end: number, depth: number, group: number): boolean {
     const bytes = this.#bytes
     while (this.#at < end) {
       const tagAt = this.#at
       const first = bytes[tagAt]!
       const tag = first < 0x80 ? (this.#at++, first) : this.#varint32(end, '')
+      if (tag < 0) return false
       const id = tag >>> 3
       const wireType = tag & 7
-      if (wireType === 4 && group !== 0 && id === group) return
+      if (wireType === 4 && group !== 0 && id === group) return true
       const field = shape.field(id)
-      if (field === undefined) this.#skip(id, wireType, end, depth, tagAt)
-      else if (wireType === field.wireType) this.#value(field, id, end, depth)
-      else if (wireType === 2 && field.packable) this.#packed(field, end)
-      else this.#refuseWireType(field, id, wireType, tagAt)
+      if (field === undefined) {
+        if (!this.#skip(id, wireType, end, depth, tagAt)) return false
+      } else if (wireType === field.wireType) {
+        if (!this.#value(field, id, end, depth)) return false
+      } else if (wireType === 2 && field.packable) {
+        if (!this.#packed(field, end)) return false
+      } else return this.#refuseWireType(field, id, wireType, tagAt)
     }
-    if (group !== 0) throw this.#fault('TRUNCATED', `group ${group} has no end`)
+    return group === 0 || this.#refuse('TRUNCATED', `group ${group} has no end`)
   }
 
-  #value(field: WireField, id: number, end: number, depth: number): void {
+  #value(field: WireField, id: number, end: number, depth: number): boolean {
     switch (field.kind) {
       case 'bool':
       case 'varint64':
@@ -81,160 +91,177 @@ export class WireCheck {
     }
   }
 
-  #nested(field: WireField, end: number, depth: number, group: number): void {
-    if (depth > depthMax) throw this.#fault('TOO_DEEP', `messages nest deeper than ${depthMax}`, [field.name])
-    inField(field.name, () => {
-      const inner = group === 0 ? this.#lengthWithin(end, '') : end
-      this.#message(field.shape!, inner, depth, group)
-    })
+  #nested(field: WireField, end: number, depth: number, group: number): boolean {
+    if (depth > depthMax) return this.#refuse('TOO_DEEP', `messages nest deeper than ${depthMax}`, [field.name])
+    const inner = group === 0 ? this.#lengthWithin(end, '') : end
+    if (inner >= 0 && this.#message(field.shape!, inner, depth, group)) return true
+    this.#found!.path.unshift(field.name)
+    return false
   }
 
-  #packed(field: WireField, end: number): void {
+  #packed(field: WireField, end: number): boolean {
     const inner = this.#lengthWithin(end, field.name)
-    while (this.#at < inner) this.#value(field, 0, inner, 0)
+    while (this.#at < inner) if (!this.#value(field, 0, inner, 0)) return false
+    return inner >= 0
   }
 
-  #string(field: WireField, end: number): void {
+  #string(field: WireField, end: number): boolean {
     const length = this.#length(end, field.name)
     const start = this.#at
-    this.#advance(length, end, field.name)
+    if (!this.#advance(length, end, field.name)) return false
     const bytes = this.#bytes
     for (let at = start; at < start + length; at++) {
       if (bytes[at]! < 0x80) continue
-      if (isUtf8(bytes.subarray(at, start + length))) return
-      throw this.#fault('BAD_UTF8', `a string of ${length} bytes is not valid UTF-8`, [field.name], start)
+      if (isUtf8(bytes.subarray(at, start + length))) return true
+      return this.#refuse('BAD_UTF8', `a string of ${length} bytes is not valid UTF-8`, [field.name], start)
     }
+    return true
   }
 
   /** A varint that must fit 32 bits. Up to four bytes always do. */
-  #word(field: WireField, end: number): void {
+  #word(field: WireField, end: number): boolean {
     const start = this.#at
     if (this.#bytes[start]! < 0x80 && start < end) {
       this.#at++
-      return
+      return true
     }
-    this.#varint(end, field.name)
-    if (this.#at - start <= 4) return
+    if (!this.#varint(end, field.name)) return false
+    if (this.#at - start <= 4) return true
     // Five bytes with the sign bit clear, as of nanoseconds: no BigInt is needed to see that they fit.
-    if (this.#at - start === 5 && this.#bytes[this.#at - 1]! < 0x08) return
+    if (this.#at - start === 5 && this.#bytes[this.#at - 1]! < 0x08) return true
     const value = varintValue(this.#bytes, start, this.#at)
     const fits = field.kind === 'uint32' ? value <= 0xffff_ffffn : BigInt.asIntN(32, value) === BigInt.asIntN(64, value)
-    if (fits) return
+    if (fits) return true
     const shown = field.kind === 'uint32' ? value : BigInt.asIntN(64, value)
-    throw this.#fault('OUT_OF_RANGE', `${shown} does not fit 32 bits`, [field.name], start)
+    return this.#refuse('OUT_OF_RANGE', `${shown} does not fit 32 bits`, [field.name], start)
   }
 
-  #skip(id: number, wireType: number, end: number, depth: number, tagAt: number): void {
-    const name = `field number ${id}`
-    if (id === 0) throw this.#fault('MALFORMED', 'field number 0', [], tagAt)
-    if (wireType === 0) this.#varint(end, name)
-    else if (wireType === 1) this.#advance(8, end, name)
-    else if (wireType === 2) this.#advance(this.#length(end, name), end, name)
-    else if (wireType === 5) this.#advance(4, end, name)
-    else if (wireType === 3) this.#skipGroup(id, end, depth + 1)
-    else
-      throw this.#fault(
-        'MALFORMED',
-        wireType === 4 ? `the end of a group ${id} that never began` : `wire type ${wireType}`,
-        [],
-        tagAt,
-      )
+  #skip(id: number, wireType: number, end: number, depth: number, tagAt: number): boolean {
+    switch (id === 0 ? -1 : wireType) {
+      case -1:
+        return this.#refuse('MALFORMED', 'field number 0', [], tagAt)
+      case 0:
+        return this.#varint(end, id)
+      case 1:
+        return this.#advance(8, end, id)
+      case 2:
+        return this.#advance(this.#length(end, id), end, id)
+      case 3:
+        return this.#skipGroup(id, end, depth + 1)
+      case 4:
+        return this.#refuse('MALFORMED', `the end of a group ${id} that never began`, [], tagAt)
+      case 5:
+        return this.#advance(4, end, id)
+      default:
+        return this.#refuse('MALFORMED', `wire type ${wireType}`, [], tagAt)
+    }
   }
 
-  #skipGroup(group: number, end: number, depth: number): void {
-    if (depth > depthMax) throw this.#fault('TOO_DEEP', `groups nest deeper than ${depthMax}`)
+  #skipGroup(group: number, end: number, depth: number): boolean {
+    if (depth > depthMax) return this.#refuse('TOO_DEEP', `groups nest deeper than ${depthMax}`)
     while (this.#at < end) {
       const tagAt = this.#at
       const tag = this.#varint32(end, '')
-      if ((tag & 7) === 4 && tag >>> 3 === group) return
-      this.#skip(tag >>> 3, tag & 7, end, depth, tagAt)
+      if (tag < 0) return false
+      if ((tag & 7) === 4 && tag >>> 3 === group) return true
+      if (!this.#skip(tag >>> 3, tag & 7, end, depth, tagAt)) return false
     }
-    throw this.#fault('TRUNCATED', `group ${group} has no end`)
+    return this.#refuse('TRUNCATED', `group ${group} has no end`)
   }
 
-  #length(end: number, name: string): number {
+  #length(end: number, name: FieldName): number {
     const first = this.#bytes[this.#at]!
     return this.#at < end && first < 0x80 ? (this.#at++, first) : this.#varint32(end, name)
   }
 
   /** Where the value ends of which the length comes next. */
-  #lengthWithin(end: number, name: string): number {
+  #lengthWithin(end: number, name: FieldName): number {
     const length = this.#length(end, name)
-    if (length > end - this.#at) throw this.#overrun(length, end, name)
-    return this.#at + length
+    if (length < 0) return -1
+    if (length <= end - this.#at) return this.#at + length
+    this.#refuseOverrun(length, end, name)
+    return -1
   }
 
-  #advance(length: number, end: number, name: string): void {
-    if (length > end - this.#at) throw this.#overrun(length, end, name)
+  /** Over `length` bytes; none when that is below 0. */
+  #advance(length: number, end: number, name: FieldName): boolean {
+    if (length < 0) return false
+    if (length > end - this.#at) return this.#refuseOverrun(length, end, name)
     this.#at += length
+    return true
   }
 
-  #varint(end: number, name: string): void {
+  #varint(end: number, name: FieldName): boolean {
     const bytes = this.#bytes
     const start = this.#at
     for (let at = start; at < end; at++) {
       if (bytes[at]! >= 0x80) {
-        if (at - start >= 9) throw this.#fault('MALFORMED', 'a varint longer than 10 bytes', pathOf(name), start)
+        if (at - start >= 9) return this.#refuse('MALFORMED', 'a varint longer than 10 bytes', pathOf(name), start)
         continue
       }
       if (at - start === 9 && bytes[at]! > 1) {
-        throw this.#fault('MALFORMED', 'a varint of more than 64 bits', pathOf(name), start)
+        return this.#refuse('MALFORMED', 'a varint of more than 64 bits', pathOf(name), start)
       }
       this.#at = at + 1
-      return
+      return true
     }
-    throw this.#cut(end, 'a varint', name, start)
+    return this.#refuseCut(end, name, start)
   }
 
-  /** A tag or a length. */
-  #varint32(end: number, name: string): number {
+  /** A tag or a length; -1 when it is bad. */
+  #varint32(end: number, name: FieldName): number {
     const bytes = this.#bytes
     const start = this.#at
     let value = 0
-    for (let index = 0; index < 5; index++) {
+    for (let index = 0, scale = 1; index < 5; index++, scale *= 128) {
       const at = start + index
-      if (at >= end) throw this.#cut(end, 'a varint', name, start)
+      if (at >= end) {
+        this.#refuseCut(end, name, start)
+        return -1
+      }
       const byte = bytes[at]!
-      value += (byte & 0x7f) * 2 ** (index * 7)
+      value += (byte & 0x7f) * scale
       if (byte >= 0x80) continue
       if (value > 0xffff_ffff) break
       this.#at = at + 1
       return value
     }
-    throw this.#fault('MALFORMED', 'a tag or length of more than 32 bits', pathOf(name), start)
+    this.#refuse('MALFORMED', 'a tag or length of more than 32 bits', pathOf(name), start)
+    return -1
   }
 
-  #refuseWireType(field: WireField, id: number, wireType: number, tagAt: number): never {
-    if (wireType === 4 || wireType > 5) throw this.#fault('MALFORMED', `wire type ${wireType}`, [field.name], tagAt)
+  #refuseWireType(field: WireField, id: number, wireType: number, tagAt: number): false {
+    if (wireType === 4 || wireType > 5) return this.#refuse('MALFORMED', `wire type ${wireType}`, [field.name], tagAt)
     const got = wireTypeNames[wireType]!
     const declared = wireTypeNames[field.wireType]!
-    throw this.#fault(
-      'WIRE_TYPE',
-      `field number ${id} comes as ${got}, the schema says ${declared}: the producer uses another schema`,
-      [field.name],
-      tagAt,
-    )
+    const message = `field number ${id} comes as ${got}, the schema says ${declared}: the producer uses another schema`
+    return this.#refuse('WIRE_TYPE', message, [field.name], tagAt)
   }
 
-  #overrun(length: number, end: number, name: string): RecordFault {
+  #refuseOverrun(length: number, end: number, name: FieldName): false {
     const left = end - this.#at
-    if (end === this.#end) return this.#fault('TRUNCATED', `${length} bytes expected, ${left} are left`, pathOf(name))
-    return this.#fault('MALFORMED', `${length} bytes expected, the message has ${left} left`, pathOf(name))
+    if (end === this.#end) return this.#refuse('TRUNCATED', `${length} bytes expected, ${left} are left`, pathOf(name))
+    return this.#refuse('MALFORMED', `${length} bytes expected, the message has ${left} left`, pathOf(name))
   }
 
-  #cut(end: number, what: string, name: string, start: number): RecordFault {
+  #refuseCut(end: number, name: FieldName, start: number): false {
     const code = end === this.#end ? 'TRUNCATED' : 'MALFORMED'
-    return this.#fault(code, `${what} is cut off`, pathOf(name), start)
+    return this.#refuse(code, 'a varint is cut off', pathOf(name), start)
   }
 
-  #fault(code: RecordFaultCode, message: string, path: string[] = [], at = this.#at): RecordFault {
-    return new RecordFault(code, message, path, at - this.#start)
+  #refuse(code: RecordFaultCode, message: string, path: string[] = [], at = this.#at): false {
+    this.#found = new RecordFault(code, message, path, at - this.#start)
+    return false
   }
 }
 
+/** Of one that is not declared the number; empty where the field is named already, or not known yet. */
+type FieldName = string | number
+
 const wireTypeNames = ['a varint', '8 bytes', 'a length and bytes', 'a group', 'the end of a group', '4 bytes'] as const
 
-function pathOf(name: string): string[] {
+function pathOf(name: FieldName): string[] {
+  if (typeof name === 'number') return [`field number ${name}`]
   return name === '' ? [] : [name]
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { RecordFault, type RecordFaultCode } from '../../src/decode/record-fault.ts'
+import type { RecordFault, RecordFaultCode } from '../../src/decode/record-fault.ts'
 import { WireCheck } from '../../src/decode/wire-check.ts'
 import { WireShapes } from '../../src/decode/wire-shape.ts'
 import { typeFrom } from './decoding.ts'
@@ -114,13 +114,7 @@ test('takes a declared group, and refuses one that ends as another', () => {
 function faultOf(bytes: Uint8Array, checked = type): RecordFault | undefined {
   // In the middle of other bytes, as in a slab: nothing beyond the record may be read as its own.
   const around = Buffer.concat([Buffer.alloc(7, 0x08), bytes, Buffer.alloc(7, 0x01)])
-  try {
-    new WireCheck().check(new WireShapes().of(checked), around, 7, 7 + bytes.length)
-    return undefined
-  } catch (error) {
-    assert.ok(error instanceof RecordFault, String(error))
-    return error
-  }
+  return new WireCheck().check(new WireShapes().of(checked), around, 7, 7 + bytes.length)
 }
 
 function nestedMessages(levels: number): Uint8Array {
