@@ -79,6 +79,7 @@ const cases: {
     error: away,
   },
   { name: 'it is drained', lane: () => after(idle(), (lane) => void lane.drain('revoke', 1, 1)), reason: 'revoke' },
+  { name: 'it was closed', lane: () => after(idle(), (lane) => lane.close()), reason: 'revoke' },
 ]
 
 describe('laneWait', () => {
@@ -99,11 +100,11 @@ describe('laneWait', () => {
 })
 
 describe('isStalled', () => {
-  const lane = { progressedAt: 0 }
+  const lane = { progressedAt: 100 }
   const silent: { reason: WaitReason; lag: number | undefined; now: number; stalled: boolean }[] = [
-    { reason: 'nothing to read', lag: 5, now: 62_001, stalled: true },
-    { reason: 'batch', lag: 5, now: 62_001, stalled: true },
-    { reason: 'nothing to read', lag: 5, now: 61_000, stalled: false },
+    { reason: 'nothing to read', lag: 5, now: 62_101, stalled: true },
+    { reason: 'batch', lag: 5, now: 62_101, stalled: true },
+    { reason: 'nothing to read', lag: 5, now: 62_100, stalled: false },
     { reason: 'nothing to read', lag: 0, now: 99_000, stalled: false },
     { reason: 'nothing to read', lag: undefined, now: 99_000, stalled: false },
     { reason: 'retry', lag: 5, now: 99_000, stalled: false },
