@@ -49,8 +49,8 @@ const disconnectTimeoutMs = 10_000
 const fencedWaitMs = 5_000
 /** What librdkafka says of a position that the log does not have. */
 const gapCodes: readonly number[] = [errorCodes.autoOffsetReset, errorCodes.offsetOutOfRange]
-/** A topic made anew under its name may have as many records as the old one: only its id tells. */
-const compareTopicsEveryMs = 15_000
+/** A topic made anew under its name may have as many records as the old one: only its id tells. The answer is long. */
+const compareTopicsEveryMs = 30_000
 /** A poll that has not come back for this long means that the process hangs. */
 const pollSilenceMaxMs = 60_000
 /** A drained lane keeps so much for its last load, whatever its sink's loads may hold: the whole group waits for it. */
@@ -295,6 +295,10 @@ export class Pipeline implements Health {
       const limit = `more than a quarter of memory.maxBytes, which is what one record may take`
       const cure = "raise it, or set the sink's position (its table millrace_position) to the record after it"
       this.#stop(lane, new PoisonRecordError(`${place}: ${message}, ${limit}: ${cure}`))
+    } else if (code === errorCodes.badCompression) {
+      const why = 'it is damaged, or unpacks to more than kafka.properties.receive.message.max.bytes (100 MB)'
+      const cure = "raise that, or set the sink's position (its table millrace_position) to the batch after it"
+      this.#stop(lane, new PoisonRecordError(`${place}: ${message}: ${why}; ${cure}`))
     }
   }
 
@@ -410,7 +414,7 @@ export class Pipeline implements Health {
   }
 
   #onStopped(lane: Lane, error: Error): void {
-    this.#parts.reader.close(lane)
+    this.#parts.reader.halt(lane)
     this.#parts.report.stopped(lane, error)
   }
 

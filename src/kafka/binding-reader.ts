@@ -4,6 +4,7 @@ import { KafkaUnavailableError } from '../errors.ts'
 import type { BindingConsumer } from './binding.ts'
 import { partitionKey } from './partition-reader.ts'
 import type { PartitionReader, SlabReceiver, TopicPartition } from './partition-reader.ts'
+import { PausedPartitions } from './paused-partitions.ts'
 import { encodeHeaders, packSlab } from './slab.ts'
 import type { RecordToPack } from './slab.ts'
 
@@ -11,7 +12,6 @@ interface Opening {
   readonly partition: TopicPartition
   readonly receive: SlabReceiver
   grantBytes: number
-  paused: boolean
   /** What arrives until the seek is done is older than it. */
   rewinding: boolean
   position: number | undefined
@@ -31,11 +31,13 @@ export class BindingReader implements PartitionReader {
   readonly name = 'binding'
   readonly #consumer: BindingConsumer
   readonly #openings = new Map<string, Opening>()
+  readonly #paused: PausedPartitions
   /** The consume call under way; rewinds wait for it, because what it popped is older than the seek. */
   #polling: Promise<void> = Promise.resolve()
 
   constructor(consumer: BindingConsumer) {
     this.#consumer = consumer
+    this.#paused = new PausedPartitions(consumer)
     consumer.setDefaultConsumeTimeout(pollTimeoutMs)
     // Otherwise the time-out counts for each record, and a trickle blocks the call for minutes.
     consumer.setDefaultIsTimeoutOnlyForFirstMessage(true)
@@ -44,21 +46,23 @@ export class BindingReader implements PartitionReader {
   open(partition: TopicPartition, receive: SlabReceiver): void {
     const key = partitionKey(partition)
     assert(!this.#openings.has(key), `${key} is open already`)
-    this.#openings.set(key, { partition, receive, grantBytes: 0, paused: false, rewinding: false, position: undefined })
+    this.#paused.resume(partition)
+    this.#openings.set(key, { partition, receive, grantBytes: 0, rewinding: false, position: undefined })
   }
 
   grant(partition: TopicPartition, bytes: number): void {
     const opening = this.#openings.get(partitionKey(partition))
     if (opening === undefined) return
     opening.grantBytes += bytes
-    if (opening.paused && opening.grantBytes > 0) {
-      opening.paused = false
-      this.#consumer.resume([partition])
-    }
+    if (opening.grantBytes > 0) this.#paused.resume(partition)
   }
 
   close(partition: TopicPartition): void {
     this.#openings.delete(partitionKey(partition))
+  }
+
+  halt(partition: TopicPartition): void {
+    if (this.#openings.delete(partitionKey(partition))) this.#paused.pause(partition)
   }
 
   position(partition: TopicPartition): number | undefined {
@@ -70,8 +74,8 @@ export class BindingReader implements PartitionReader {
     const opening = this.#openings.get(key)
     assert(opening, `${key} is not open`)
     // Paused, nothing new is popped; what the call under way has popped already is dropped by the flag.
-    this.#consumer.pause([partition])
-    Object.assign(opening, { rewinding: true, paused: true, grantBytes: 0, position: undefined })
+    this.#paused.pause(partition)
+    Object.assign(opening, { rewinding: true, grantBytes: 0, position: undefined })
     await this.#polling
     await new Promise<void>((resolve, reject) => {
       this.#consumer.seek({ ...partition, offset }, seekTimeoutMs, (cause: unknown) => {
@@ -124,10 +128,7 @@ export class BindingReader implements PartitionReader {
       const slab = packSlab(group.map(toRecord))
       opening.grantBytes -= slab.byteLength
       opening.position = group.at(-1)!.offset + 1
-      if (opening.grantBytes <= 0 && !opening.paused) {
-        opening.paused = true
-        this.#consumer.pause([opening.partition])
-      }
+      if (opening.grantBytes <= 0 && !this.#paused.has(opening.partition)) this.#paused.pause(opening.partition)
       opening.receive(slab)
     }
   }

@@ -24,6 +24,7 @@ export const errorCodes = {
   fatal: -150,
   autoOffsetReset: -140,
   logTruncation: -139,
+  badCompression: -198,
   offsetOutOfRange: 1,
   messageTooLarge: 10,
   invalidMessageSize: 4,

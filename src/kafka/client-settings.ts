@@ -31,7 +31,7 @@ export function connectionSettings(kafka: Config['kafka']): Settings {
 const queuedMessageBytes = 512
 
 /** Librdkafka tells of every partition in one text: so long at least for each of them. */
-const statisticsMsAPartition = 10
+const statisticsMsAPartition = 20
 
 /** The consumer's settings; the user's `kafka.properties` win over ours. `memory` is what librdkafka may hold. */
 export function consumerSettings(
@@ -56,8 +56,9 @@ export function consumerSettings(
     'queued.max.messages.kbytes': Math.max(1, Math.floor(memory.queuedBytesAPartition / 1024)),
     'queued.min.messages': Math.max(1000, Math.floor(memory.queuedBytesAPartition / queuedMessageBytes)),
     'fetch.message.max.bytes': memory.fetchBytesAPartition,
-    // Idle, a thousand partitions would else cost a percent of a core.
+    // Idle, a thousand partitions would else cost over a percent of a core: both go over all of them each time.
     'statistics.interval.ms': Math.max(1000, partitions * statisticsMsAPartition),
+    'fetch.wait.max.ms': Math.min(1000, Math.max(500, partitions)),
     'enable.partition.eof': false,
     // A partition that was added waits at the most so long to be read; the default is five minutes.
     'topic.metadata.refresh.interval.ms': 30_000,

@@ -5,6 +5,7 @@ import { openPartitionQueues } from './native-addon.ts'
 import type { Deliver, PartitionQueues, PartitionQueuesLimits } from './native-addon.ts'
 import { partitionKey } from './partition-reader.ts'
 import type { PartitionReader, SlabReceiver, TopicPartition } from './partition-reader.ts'
+import { PausedPartitions } from './paused-partitions.ts'
 
 /** What librdkafka reports of one partition: its code (`errorCodes` in binding.ts) and its words. */
 export interface PartitionError {
@@ -37,8 +38,8 @@ const limitsByDefault: PartitionQueuesLimits = {
   coalesceMs: 5,
 }
 
-/** Bounds how long `poll` waits, and with it how late a rebalance and a shutdown are noticed. */
-const pollTimeoutMs = 100
+/** Bounds how long `poll` waits, and with it how late a shutdown is noticed; a rebalance ends the wait. */
+const pollTimeoutMs = 250
 const seekTimeoutMs = 10_000
 
 /**
@@ -59,6 +60,7 @@ export class NativeReader implements PartitionReader {
   /** Calls that run on the binding's threads; the consumer must not disconnect under them. */
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #queues: PartitionQueues
+  readonly #paused: PausedPartitions
   #laneLast = 0
   #stopped = false
 
@@ -66,6 +68,7 @@ export class NativeReader implements PartitionReader {
     this.#consumer = consumer
     this.#onPartitionError = onPartitionError
     this.#queues = openPartitionQueues(consumer, { ...limitsByDefault, ...limits }, this.#deliver)
+    this.#paused = new PausedPartitions(consumer)
     consumer.setDefaultConsumeTimeout(pollTimeoutMs)
   }
 
@@ -73,6 +76,7 @@ export class NativeReader implements PartitionReader {
     const key = partitionKey(partition)
     assert(!this.#stopped, `${key} is opened after the end`)
     assert(!this.#openings.has(key), `${key} is open already`)
+    this.#paused.resume(partition)
     const opening: Opening = { partition, receive, lane: undefined, position: undefined }
     this.#openLane(opening)
     this.#openings.set(key, opening)
@@ -89,6 +93,12 @@ export class NativeReader implements PartitionReader {
     if (opening === undefined) return
     this.#openings.delete(key)
     this.#closeLane(opening, true)
+  }
+
+  halt(partition: TopicPartition): void {
+    if (!this.#openings.has(partitionKey(partition))) return
+    this.close(partition)
+    this.#paused.pause(partition)
   }
 
   position(partition: TopicPartition): number | undefined {

@@ -37,6 +37,12 @@ export interface PartitionReader {
   close(partition: TopicPartition): void
 
   /**
+   * Closes a partition that stays assigned, and has librdkafka fetch nothing more of it: a batch that cannot be unpacked
+   * would else be fetched and unpacked for ever. Opened again it is fetched again. Ignored when not open.
+   */
+  halt(partition: TopicPartition): void
+
+  /**
    * Drops what was read of an open partition and reads on from `offset`, with no grant: as if opened anew, for the same
    * receiver. For a partition that the consumer has assigned. Rejects with KafkaUnavailableError; the partition is open
    * then, without a grant, to be rewound again. Between the call and its end no slab arrives.
@@ -52,7 +58,7 @@ export interface PartitionReader {
   /**
    * Serves the consumer's common queue once: rebalances, errors, statistics, commit answers; for `binding` the records
    * too. Called in a loop, never twice at once, until the consumer is closed: it keeps `max.poll.interval.ms` alive.
-   * Waits at most some 100 ms. Rejects with what Kafka reported (an error event of the consumer).
+   * Waits at most some 250 ms. Rejects with what Kafka reported (an error event of the consumer).
    */
   poll(): Promise<void>
 

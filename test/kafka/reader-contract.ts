@@ -158,6 +158,50 @@ export function describeReaderContract(name: string, create: (consumer: KafkaCon
       assert.equal(past.offsets.length, seen)
     })
 
+    test('a partition given up without a grant left flows when it comes back', async () => {
+      const partition = { topic, partition: 3 }
+      const past = new OffsetLog()
+      reader.open(partition, past.receive)
+      reader.grant(partition, 1)
+      consumer.assign([{ ...partition, offset: 0 }])
+      await past.reached(1)
+      reader.close(partition)
+      consumer.unassign()
+      const present = flow(reader, partition)
+      consumer.assign([{ ...partition, offset: 0 }])
+      await present.reached(recordsAPartition)
+      assert.deepEqual(present.offsets, range(0, recordsAPartition))
+    })
+
+    test('of a halted partition nothing is fetched, and opened and assigned again it flows', async () => {
+      const own = uniqueName('halted')
+      await broker.createTopic(own, 2)
+      const [halted, free] = [
+        { topic: own, partition: 0 },
+        { topic: own, partition: 1 },
+      ]
+      await produce(broker.bootstrap, own, smallRecords(100, 2))
+      const logs = [flow(reader, halted), flow(reader, free)]
+      const begin = all()
+        .slice(0, 2)
+        .map(({ partition }) => ({ topic: own, partition, offset: 0 }))
+      consumer.assign(begin)
+      await Promise.all(logs.map((log) => log.reached(100)))
+      reader.halt(halted)
+      // The fetch that waits at the broker still asks for both; the next one does not.
+      for (const written of [200, 300]) {
+        await produce(broker.bootstrap, own, smallRecords(100, 2))
+        await logs[1]!.reached(written)
+      }
+      assert.ok(consumer.getWatermarkOffsets(own, 0).highOffset <= 200, 'the end of its log is known from fetches only')
+      for (const partition of [halted, free]) reader.close(partition)
+      consumer.unassign()
+      const present = [halted, free].map((partition) => flow(reader, partition))
+      consumer.assign(begin)
+      await Promise.all(present.map((log) => log.reached(300)))
+      assert.deepEqual(present[0]!.offsets, range(0, 300))
+    })
+
     test('of transactions the committed records arrive, and the position passes markers and what was aborted', async () => {
       const transactional = uniqueName('transactions')
       await broker.createTopic(transactional, 1)

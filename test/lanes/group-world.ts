@@ -284,6 +284,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
       if (opening) opening.grantBytes += bytes
     },
     close: ({ partition }) => void (this.places[partition]!.opening = undefined),
+    halt: () => assert.fail('what is assigned is never halted by the assignment itself'),
     rewind: ({ partition }, offset) => {
       const place = this.places[partition]!
       const { opening } = place
