@@ -12,6 +12,7 @@ import { DeadLetterPacker } from '../kafka/dead-letter-slab.ts'
 import type { DeadLetter } from '../kafka/dead-letter-slab.ts'
 import { sinkCatalog } from '../sinks/sink-catalog.ts'
 import type { Claimed, Sink } from '../sinks/sink.ts'
+import { freeBuffers } from './free-buffers.ts'
 import { writeLoad } from './load-writer.ts'
 import { closedReply, closeRequest, loadSteps } from './messages.ts'
 import type {
@@ -236,5 +237,6 @@ export default async function run(task: Task): Promise<unknown> {
   if (task.kind === 'claim') return worker.claim(task)
   const result = await worker.load(task)
   const slabs = result.outcomes.flatMap((outcome) => (outcome.kind === 'retry' ? outcome.slabs : []))
+  freeBuffers(task.parts.flatMap((part) => part.slabs).filter((slab) => !slabs.includes(slab)))
   return move({ [transferableSymbol]: slabs, [valueSymbol]: result })
 }
