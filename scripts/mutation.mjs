@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { npm, root, run, runMain } from './steps.mjs'
+import { npm, root, run, runMain, SetupError } from './steps.mjs'
 
 const folder = join(root, '.cache', 'stryker')
 const packages = join(folder, 'node_modules', '@stryker-mutator')
@@ -31,16 +31,19 @@ await runMain(async () => {
 
 /** @param {readonly string[]} wanted */
 function options(wanted) {
-  const sources = [...filesOf('dist/src/lanes', '.js'), 'dist/src/kafka/offset-committer.js']
+  const all = [...filesOf('dist/src/lanes', '.js'), 'dist/src/kafka/offset-committer.js']
+  const sources = all.filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part)))
+  if (sources.length === 0)
+    throw new SetupError(`no file to change has ${wanted.join(' or ')} in its path: ${all.join(', ')}`)
   const tests = [...filesOf('dist/test/lanes', '.test.js'), 'dist/test/kafka/offset-committer.test.js']
   // One file that imports them all: starting a process costs more than the tests of a change do.
-  const all = join('dist', 'test', 'mutation.js')
-  writeFileSync(join(root, all), tests.map((path) => `import '${path.replace('dist/test', '.')}'\n`).join(''))
+  const allTests = join('dist', 'test', 'mutation.js')
+  writeFileSync(join(root, allTests), tests.map((path) => `import '${path.replace('dist/test', '.')}'\n`).join(''))
   return {
     testRunner: 'tap',
     plugins: [join(packages, 'tap-runner', 'dist', 'src', 'index.js')],
-    tap: { testFiles: [all] },
-    mutate: sources.filter((path) => wanted.length === 0 || wanted.some((part) => path.includes(part))),
+    tap: { testFiles: [allTests] },
+    mutate: sources,
     // Texts are for people: no test should pin their every word.
     mutator: { excludedMutations: ['StringLiteral'] },
     ignorePatterns: ['**', '!dist/**', '!package.json', '!proto/**'],
