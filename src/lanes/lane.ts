@@ -266,7 +266,10 @@ export class Lane {
     const part = this.#inFlight
     assert(part)
     this.#inFlight = undefined
-    if (this.#state !== 'flowing') return this.#books.dropped(part.records)
+    if (this.#state !== 'flowing') {
+      this.#books.dropped(part.records)
+      return this.#noteDrained()
+    }
     this.#base = part.base
     this.#deadLettered = [...part.deadLettered, ...deadLettered]
     this.#queue.unshift(...slabs.map((slab) => ({ slab, arrivedAt: part.arrivedAt })))

@@ -91,6 +91,17 @@ describe('Lane', () => {
     await lane.drain('revoke', 1, 1)
   })
 
+  test('a drain of a lane that stands still is done when its load comes back unwritten', async () => {
+    const { lane, books } = flowingLane()
+    lane.push(slab(0, 1), 0)
+    const { slabs } = lane.take(1, 1)
+    const drained = lane.drain('revoke', 1, 1)
+    lane.stop(new Error('no'))
+    lane.putBack(slabs, [])
+    await drained
+    assert.equal(books.givenUp, 1)
+  })
+
   test('a closed lane is inert: a load that ends late moves nothing, and the books still balance', () => {
     const { lane, books } = flowingLane()
     lane.push(slab(0, 10), 0)
