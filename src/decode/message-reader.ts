@@ -1,6 +1,7 @@
 import protobuf from 'protobufjs'
 import { mendMessages } from './mend-messages.ts'
 import { RecordFault } from './record-fault.ts'
+import { type RequiredCheck, requiredCheck } from './required-fields.ts'
 import { WireCheck } from './wire-check.ts'
 import type { WireShape, WireShapes } from './wire-shape.ts'
 
@@ -15,12 +16,14 @@ export class MessageReader {
   readonly #type: protobuf.Type
   readonly #shape: WireShape
   readonly #check = new WireCheck()
+  readonly #missing: RequiredCheck | undefined
   /** One for all records of a slab, so that no view is made for each. */
   #reader = new CheckedReader(new Uint8Array(0))
 
   constructor(type: protobuf.Type, shapes: WireShapes) {
     this.#type = type
     this.#shape = shapes.of(type)
+    this.#missing = requiredCheck(type)
     mendMessages(type)
   }
 
@@ -45,10 +48,19 @@ export class MessageReader {
     const reader = this.#reader
     reader.pos = start
     reader.len = end
+    const message = this.#decode(reader, end - start)
+    const missing = this.#missing?.(message)
+    if (missing !== undefined) throw missing
+    return message
+  }
+
+  /** Never seen to fail where the check found nothing; but a record must not end the thread. */
+  #decode(reader: CheckedReader, length: number): Message {
     try {
-      return this.#type.decode(reader, end - start)
+      return this.#type.decode(reader, length)
     } catch (error) {
-      throw asFault(error)
+      const message = error instanceof Error ? error.message : String(error)
+      throw new RecordFault('MALFORMED', `protobufjs cannot decode it: ${message}`)
     }
   }
 }
@@ -58,12 +70,4 @@ class CheckedReader extends protobuf.Reader {
   override stringVerify(): string {
     return this.string()
   }
-}
-
-/** What protobufjs still finds: `required` fields, and whatever we do not know of. */
-function asFault(error: unknown): RecordFault {
-  const message = error instanceof Error ? error.message : String(error)
-  const missing = /^missing required '(.*)'$/.exec(message)?.[1]
-  if (missing !== undefined) return new RecordFault('MISSING_REQUIRED', `required field ${missing} is missing`)
-  return new RecordFault('MALFORMED', `protobufjs cannot decode it: ${message}`)
 }

@@ -21,6 +21,8 @@ export class RangedColumn {
   /** How many elements of `#ranges` count. */
   #used = 0
   #scratch = new Uint8Array(1024)
+  #start = 0
+  #end = 0
 
   /** `type` has the column's field and no other. */
   constructor(type: Type, depth: number, builder: AnyColumnBuilder, append: AppendMessage, shapes: WireShapes) {
@@ -52,12 +54,21 @@ export class RangedColumn {
   /** Forgets what was added: another arm of its oneof came later. False when those bytes are bad all the same. */
   discard(bytes: Uint8Array): boolean {
     if (this.#used === 0) return true
-    return this.#attempt(() => void this.#read(bytes))
+    const source = this.#bringTogether(bytes)
+    return this.#reader.check(source, this.#start, this.#end, this.#depth) === undefined
   }
 
   /** Appends what was added as one row. False when it is bad. */
   append(bytes: Uint8Array): boolean {
-    return this.#attempt(() => this.#append(this.#read(bytes)))
+    const source = this.#bringTogether(bytes)
+    if (this.#reader.check(source, this.#start, this.#end, this.#depth) !== undefined) return false
+    try {
+      this.#append(this.#reader.readChecked(source, this.#start, this.#end))
+      return true
+    } catch (error) {
+      if (error instanceof RecordFault) return false
+      throw error
+    }
   }
 
   appendNull(): void {
@@ -73,19 +84,14 @@ export class RangedColumn {
     return this.#builder.finish()
   }
 
-  #read(bytes: Uint8Array): ReturnType<MessageReader['read']> {
-    const start = this.#ranges[0]!
-    const end = this.#ranges[1]!
+  /** Takes the runs; returns where their bytes lie in one, from `#start` to `#end`. */
+  #bringTogether(bytes: Uint8Array): Uint8Array {
     const used = this.#used
-    try {
-      if (used === 0) return this.#reader.read(bytes, 0, 0, this.#depth)
-      if (used === 2) return this.#reader.read(bytes, start, end, this.#depth)
-      // Gathered first: that may exchange the array.
-      const length = this.#gather(bytes)
-      return this.#reader.read(this.#scratch, 0, length, this.#depth)
-    } finally {
-      this.#used = 0
-    }
+    this.#start = used === 2 ? this.#ranges[0]! : 0
+    this.#end = used === 2 ? this.#ranges[1]! : this.#gather(bytes)
+    this.#used = 0
+    // Asked last: gathering may exchange it.
+    return used === 2 ? bytes : this.#scratch
   }
 
   /** Brings the runs together in `#scratch`; returns how many bytes they are. */
@@ -100,15 +106,5 @@ export class RangedColumn {
       to += ranges[index + 1]! - ranges[index]!
     }
     return length
-  }
-
-  #attempt(act: () => void): boolean {
-    try {
-      act()
-      return true
-    } catch (error) {
-      if (error instanceof RecordFault) return false
-      throw error
-    }
   }
 }

@@ -20,6 +20,7 @@ class WireSource {
 
   write(): readonly string[] {
     this.#fields(this.#layout.plan.type, this.#layout.plan.parts, 'end', 0)
+    this.#requireFields(this.#layout.plan.type, this.#layout.plan.parts)
     return this.#lines
   }
 
@@ -49,7 +50,6 @@ class WireSource {
     this.#lines.push('}')
     // The bytes ended, the group did not.
     if (endTag !== undefined) this.#lines.push('break one', '}')
-    this.#requireFields(type, parts)
   }
 
   #cases(
@@ -87,7 +87,7 @@ class WireSource {
     return { idFrom: fields[0]!.id, name: this.#layout.addFunction(`bytes, view, row, tag, at, start, ${end}`, lines) }
   }
 
-  /** A message that lacks a required field is bad at its end, even if it comes again with the field. */
+  /** Asked when the record has ended: a message may come again, with the field that it lacked. */
   #requireFields(type: protobuf.Type, parts: readonly Part[]): void {
     const masks = new Map<number, number>()
     for (const field of type.fieldsArray) {
@@ -96,6 +96,13 @@ class WireSource {
       masks.set(presence.bit.word, (masks.get(presence.bit.word) ?? 0) | presence.bit.mask)
     }
     for (const [word, mask] of masks) this.#lines.push(`if ((p${word} & ${mask}) !== ${mask}) break one`)
+    for (const part of parts) {
+      if (part.kind !== 'message') continue
+      const from = this.#lines.length
+      this.#requireFields(part.field.resolvedType as protobuf.Type, part.parts)
+      const lines = this.#lines.splice(from)
+      if (lines.length > 0) this.#lines.push(`if (${this.#layout.isPresent(part)}) {`, ...lines, '}')
+    }
   }
 
   #field(type: protobuf.Type, field: protobuf.Field, part: Part | undefined, end: string, depth: number): void {

@@ -49,11 +49,6 @@ export const stricter: readonly { readonly code: RecordFaultCode; readonly fault
     fault: /a google\.protobuf\.Value of no kind/,
     why: 'the specification calls it an error; within a Struct or a ListValue it becomes null there',
   },
-  {
-    code: 'MISSING_REQUIRED',
-    fault: /^required field .* is missing$/,
-    why: 'a message that comes twice is asked each time for its required fields; there only for what both are together',
-  },
   { code: 'BAD_UTF8', fault: /not valid UTF-8/, why: 'proto2 does not ask for UTF-8; no sink could store it as text' },
 ]
 

@@ -160,7 +160,7 @@ const badValues: { name: string; value: Uint8Array; code: RecordFaultCode; reaso
     name: 'a nested required field missing',
     value: hex('0a0161 2a00'),
     code: 'MISSING_REQUIRED',
-    reason: /field longitude/,
+    reason: /^place: required field longitude is missing$/,
   },
   {
     name: 'a Timestamp out of range after columns were filled',
