@@ -31,11 +31,11 @@ class HandRunner extends EventEmitter implements LoadRunner {
     die: (error: Error) => void
   }[] = []
 
-  constructor({ loadsMax = 1, threadsShared = false, lingerMs = 0 }: Partial<LoadRunner & LoadLimits> = {}) {
+  constructor({ loadsMax = 1, threadsShared = false, ...others }: Partial<LoadRunner & LoadLimits> = {}) {
     super()
     this.loadsMax = loadsMax
     this.threadsShared = threadsShared
-    this.limits = { ...limits, lingerMs }
+    this.limits = { ...limits, ...others }
   }
 
   load(_route: string, parts: readonly TaskPart[]): Promise<LoadResult> {
@@ -264,18 +264,23 @@ describe('Dispatcher', () => {
     assert.equal(all[0]!.suspect, false)
   })
 
-  test('a load of several lanes keeps within its limits: the last one gives what still fits', async () => {
-    const { runner, all, lanes, dispatcher, told } = setUp(2)
-    for (const lane of all) for (let at = 0; at < 60; at += 20) lane.push(slab(at, at + 20), 0)
-    dispatcher.wake()
-    const [route, reason, parts] = (await once(told, 'departed')) as [string, string, LanePart[]]
-    assert.deepEqual([route, reason, parts.map(({ records }) => records)], ['r', 'bytes', [60, 40]])
-    assert.equal(lanes.bufferedBytes, 1200)
-    assert.deepEqual(
-      (await runner.next()).parts.map(({ next }) => next),
-      [60, 40],
-    )
-  })
+  for (const [by, most] of [
+    ['bytes', { maxRecords: 1_000 }],
+    ['records', { maxBytes: 10_000 }],
+  ] as const) {
+    test(`a load of several lanes keeps within its limit of ${by}: the last one gives what still fits`, async () => {
+      const { runner, all, lanes, dispatcher, told } = setUp(2, most)
+      for (const lane of all) for (let at = 0; at < 60; at += 20) lane.push(slab(at, at + 20), 0)
+      dispatcher.wake()
+      const [route, reason, parts] = (await once(told, 'departed')) as [string, string, LanePart[]]
+      assert.deepEqual([route, reason, parts.map(({ records }) => records)], ['r', by, [60, 40]])
+      assert.equal(lanes.bufferedBytes, 1200)
+      assert.deepEqual(
+        (await runner.next()).parts.map(({ next }) => next),
+        [60, 40],
+      )
+    })
+  }
 
   test('what is not due leaves when it has waited long enough, unless the dispatcher is stopped', async () => {
     mock.timers.enable({ apis: ['setTimeout'] })
