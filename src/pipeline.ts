@@ -396,6 +396,7 @@ export class Pipeline implements Health {
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
       this.#polledAt = performance.now()
+      this.#assignment.heedLoss()
     }
   }
 

@@ -77,6 +77,8 @@ export class Assignment {
   /** Set at shutdown: from then on partitions are only given up. */
   #closing = false
   #answered = 0
+  /** Each ends a drain that is under way. */
+  readonly #endDrain = new Set<() => void>()
 
   constructor(options: AssignmentOptions) {
     this.#options = options
@@ -167,6 +169,11 @@ export class Assignment {
     }
   }
 
+  /** Called after every poll: what the group has given to others while it was drained is waited for no more. */
+  heedLoss(): void {
+    if (this.#endDrain.size > 0 && this.#options.member.assignmentLost()) for (const end of this.#endDrain) end()
+  }
+
   /** Called once a second or so: begins anew with doubted lanes that have nothing left to write. */
   settleDoubts(): void {
     for (const lane of this.#doubted) {
@@ -221,14 +228,19 @@ export class Assignment {
     member.unassign(partitions)
   }
 
-  /** True when all of them ended before the deadline. */
+  /** True when all of them ended before the deadline, and before the group gave them to others. */
   async #drain(lanes: readonly Lane[], why: 'revoke' | 'shutdown', deadlineMs: number): Promise<boolean> {
     const { reader, drainLimits, events } = this.#options
     for (const lane of lanes) reader.close(lane)
     if (failPointsArmed) await failPoint('in-drain')
     const all = Promise.all(lanes.map((lane) => lane.drain(why, drainLimits.maxBytes, drainLimits.maxRecords)))
     events.changed()
-    return (await withDeadline(all, deadlineMs)) !== undefined
+    let end!: () => void
+    const lost = new Promise<undefined>((resolve) => (end = () => resolve(undefined)))
+    this.#endDrain.add(end)
+    const drained = await withDeadline(Promise.race([all, lost]), deadlineMs)
+    this.#endDrain.delete(end)
+    return drained !== undefined
   }
 
   /** Commits the watermarks, while they are ours to commit; true when they are committed. */

@@ -199,6 +199,21 @@ describe('Assignment', () => {
       assert.equal(world.places[0]!.committed, undefined)
     })
 
+    scenario('a load is waited for no more once the group gave its partition away', async (world) => {
+      await assigned(world, 0)
+      await loading(world, 0)
+      world.rebalance('revoke', [0])
+      await turn()
+      world.assignment.heedLoss()
+      await turn()
+      assert.equal(world.unanswered.length, 1, 'ours still')
+      world.lost = true
+      world.assignment.heedLoss()
+      await turn()
+      assert.equal(world.unanswered.length, 0)
+      assert.deepEqual(told(world, 'revoked'), [['revoked', [0], 'lost']])
+    })
+
     scenario('a commit that the broker does not answer holds the group up for 5 s', async (world) => {
       await assigned(world, 0)
       await written(world, 0)

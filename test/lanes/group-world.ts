@@ -212,7 +212,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
       const place = this.places[partition]!
       assert(place.opening, 'opened before it is assigned')
       assert(!place.assigned)
-      Object.assign(place, { assigned: true, foreign: false, loads: new Set() })
+      Object.assign(place, { assigned: true, foreign: false })
       place.opening.position = offset === beginningOfLog ? 0 : offset
     }
   }
@@ -239,7 +239,8 @@ export class GroupWorld implements GroupMember, LoadRunner {
       const waited = this.clockMs - Math.min(event.sentAt, this.#closedAt) >= drainMs
       const excused = event.lost || this.lost || waited
       assert(place.loads.size === 0 || excused, 'given up only after its load has ended or its deadline has passed')
-      Object.assign(place, { assigned: false, foreign: true })
+      // What is still on its way is of an assignment that has ended.
+      Object.assign(place, { assigned: false, foreign: true, loads: new Set() })
     }
     this.lost = false
   }
