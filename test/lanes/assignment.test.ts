@@ -188,6 +188,20 @@ describe('Assignment', () => {
       assert.equal(world.places[0]!.committed, undefined)
     })
 
+    scenario(
+      'what is lost is given up at once: no load is waited for, and what is buffered is not written',
+      async (world) => {
+        await assigned(world, 0)
+        await loading(world, 0)
+        await loading(world, 0)
+        world.rebalance('revoke', [0], true)
+        await turn()
+        assert.deepEqual([world.unanswered.length, world.lanes.size], [0, 0])
+        await answer(world)
+        assert.equal(world.books.written, 5)
+      },
+    )
+
     scenario('what the group gave away while a load was waited for is lost too', async (world) => {
       await assigned(world, 0)
       await loading(world, 0)
