@@ -32,7 +32,7 @@ async function compile() {
   rmSync(built, { force: true })
   const { ok, output } = await attempt([process.execPath, nodeGyp, 'rebuild'], { cwd: folder, env: nodeHeaders() })
   if (ok && existsSync(built)) return undefined
-  const missing = /not found: make|find Python|not found: g\+\+|not found: c\+\+/i.exec(output)?.[0]
+  const missing = /not found: make|ERR! find Python|not found: g\+\+|not found: c\+\+/i.exec(output)?.[0]
   return missing ? `it needs g++, make and python3 (${missing})` : 'it did not compile, see .cache/setup.log'
 }
 

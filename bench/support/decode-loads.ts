@@ -4,6 +4,7 @@ import { loadMessageType } from '../../src/decode/schema-source.ts'
 import { planTable, type PlanOptions, type TablePlan } from '../../src/decode/table-plan.ts'
 import { packSlab, SlabView } from '../../src/kafka/slab.ts'
 import { readingMessage, readingProto } from '../../test/support/readings.ts'
+import { Seeded } from '../../test/support/seeded.ts'
 
 /** What is decoded: a plan, and slabs of its message. */
 export interface DecodeLoad {
@@ -66,7 +67,8 @@ const wideChosen = Array.from({ length: 10 }, (_, index) => `f${index * 12 + (in
 function random(proto: string, recordCount: number, options: PlanOptions = {}): DecodeLoad {
   const root = protobuf.parse(`syntax = "proto3"; ${proto}`, { keepCase: true }).root
   const type = root.resolveAll().lookupType('Test')
-  const next = seeded(7)
+  const seeded = new Seeded(7)
+  const next = () => seeded.next()
   const plan = planTable(type, options)
   return load(type, plan, recordCount, () => type.encode(type.fromObject(randomObject(type, next))).finish())
 }
@@ -97,15 +99,4 @@ function load(type: protobuf.Type, plan: TablePlan, recordCount: number, nextVal
     slabs.push(new SlabView(packSlab(records)))
   }
   return { type, plan, slabs, bytesPerRecord: Math.round(bytes / recordCount) }
-}
-
-/** mulberry32: the same bytes in every run. */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

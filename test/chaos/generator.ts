@@ -1,9 +1,9 @@
 import kafka from '@confluentinc/kafka-javascript'
 import type { Producer } from '@confluentinc/kafka-javascript'
 import { setTimeout as pause } from 'node:timers/promises'
+import { Seeded } from '../support/seeded.ts'
 import { encode } from './entry.ts'
 import type { Encoding } from './entry.ts'
-import { Seeded } from './seeded.ts'
 import type { Topics } from './topics.ts'
 
 const keys = 1000

@@ -5,6 +5,7 @@ import type { Decoder } from '../../src/decode/decoder.ts'
 import { planTable } from '../../src/decode/table-plan.ts'
 import { SchemaError } from '../../src/errors.ts'
 import { encodeHeaders, type SlabView } from '../../src/kafka/slab.ts'
+import { Seeded } from '../support/seeded.ts'
 import { origin, slabOf, typeFrom } from './decoding.ts'
 import { PoisonedMemory } from './poisoned-memory.ts'
 import { Choices, randomProto, randomWire } from './random-wire.ts'
@@ -17,7 +18,8 @@ const slabsPerType = inputCount > 1_000_000 ? 40 : 4
 const hangMs = 100
 
 test('no input makes the decoder throw, hang, or touch a prototype', (context) => {
-  const next = seeded(seed)
+  const seeded = new Seeded(seed)
+  const next = () => seeded.bits()
   const before = prototypes()
   let rows = 0
   let bad = 0
@@ -117,15 +119,4 @@ function randomInput(next: () => number, valid: () => Uint8Array): Uint8Array {
   }
   // Now and then the same over and over: what nests, nests deep.
   return next() % 64 === 0 ? Buffer.concat(Array<Buffer>(next() % 200).fill(input)) : input
-}
-
-/** mulberry32: the same inputs in every run. */
-function seeded(from: number): () => number {
-  let state = from
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return (mixed ^ (mixed >>> 14)) >>> 0
-  }
 }

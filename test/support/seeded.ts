@@ -1,4 +1,4 @@
-/** Numbers that a seed decides: the same schedule again for the same seed (mulberry32). */
+/** Numbers that a seed decides: the same ones again for the same seed (mulberry32). */
 export class Seeded {
   #state: number
 
@@ -8,10 +8,15 @@ export class Seeded {
 
   /** From 0 to below 1. */
   next(): number {
+    return this.bits() / 0x1_0000_0000
+  }
+
+  /** 32 of them, from 0. */
+  bits(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
+    return (mixed ^ (mixed >>> 14)) >>> 0
   }
 
   /** A whole number from `least` to `most`, both included. */
