@@ -20,8 +20,9 @@ const bitsPerWord = 30
  * ten times as long. A table of more columns than this is decoded by several functions, of so many fields each.
  *
  * A field still costs the more the wider the table: 1000 columns take about twice as long a field as 120, 2000 three times.
- * Each column is written at a place of its own in every row, and no core's caches have so many (texts are the worst: their
- * offsets, their bytes and what points to both). The size of the functions makes no difference, from 12 fields to 150.
+ * It is not the columns' memory: with 8 rows a load, which any cache holds, it is the same, and with numbers alone as with
+ * texts. Nor is it the size of the functions, from 12 fields to 150. What is left is what a record goes through once: the code
+ * of each field, its branches, and the objects of its arrays, more of them than a core keeps at hand until the next record.
  */
 export interface SplitSizes {
   readonly columnsUnsplitMax: number
