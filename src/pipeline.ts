@@ -20,23 +20,18 @@ import type { PartitionReader, TopicPartition } from './kafka/partition-reader.t
 import { createReader } from './kafka/reader-choice.ts'
 import { SlabView, splitSlab } from './kafka/slab.ts'
 import { parseStatistics } from './kafka/statistics.ts'
-import type { PartitionStatistics } from './kafka/statistics.ts'
 import type { Topics } from './kafka/topic-directory.ts'
 import { Assignment } from './lanes/assignment.ts'
 import { Books } from './lanes/books.ts'
 import { Dispatcher } from './lanes/dispatcher.ts'
 import { LaneSet } from './lanes/lane-set.ts'
-import { isStalled, laneWait } from './lanes/lane-wait.ts'
-import type { LaneWait } from './lanes/lane-wait.ts'
 import type { Lane, LaneSlab } from './lanes/lane.ts'
-import type { Health } from './observe/admin-server.ts'
-import { laneLine, reportLane } from './observe/lane-report.ts'
-import type { LaneReport } from './observe/lane-report.ts'
 import type { Logger } from './observe/logger.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { Reporter } from './observe/reporter.ts'
 import { planMemory } from './memory-plan.ts'
 import type { MemoryPlan } from './memory-plan.ts'
+import { PipelineHealth } from './pipeline-health.ts'
 import { connectDeadLetters, countPartitions, createPools, sizePools } from './preflight.ts'
 import { RouteSchemas } from './route-schemas.ts'
 import { routeOfTopic } from './routing.ts'
@@ -51,8 +46,6 @@ const fencedWaitMs = 5_000
 const gapCodes: readonly number[] = [errorCodes.autoOffsetReset, errorCodes.offsetOutOfRange]
 /** A topic made anew under its name may have as many records as the old one: only its id tells. The answer is long. */
 const compareTopicsEveryMs = 30_000
-/** A poll that has not come back for this long means that the process hangs. */
-const pollSilenceMaxMs = 60_000
 /** A drained lane keeps so much for its last load, whatever its sink's loads may hold: the whole group waits for it. */
 const drainLimits = { maxBytes: 8 * 2 ** 20, maxRecords: 50_000 }
 
@@ -84,19 +77,17 @@ interface Parts extends Omit<PipelineOptions, 'metrics'> {
  *
  * Everything here is wiring; each stage decides for itself.
  */
-export class Pipeline implements Health {
+export class Pipeline {
   readonly books = new Books()
   readonly lanes = new LaneSet()
+  readonly health: PipelineHealth
   readonly #parts: Parts
   readonly #dispatcher: Dispatcher
   readonly #reload: SchemaReload
   readonly #assignment: Assignment
   readonly #committer: OffsetCommitter
-  /** What the last statistics told of each lane's partition. */
-  readonly #logs = new Map<Lane, PartitionStatistics>()
   #polling: Promise<void> = Promise.resolve()
   #topicTimer: NodeJS.Timeout | undefined
-  #polledAt = performance.now()
   #closed = false
 
   /**
@@ -234,11 +225,23 @@ export class Pipeline implements Health {
         revoked: (...given) => report.revoked(...given),
         closed: (lane) => {
           this.#committer.forget(lane)
-          this.#logs.delete(lane)
+          this.health.forget(lane)
           report.closed(lane)
         },
         changed: () => this.#dispatcher.wake(),
       },
+    })
+    this.health = new PipelineHealth({
+      config,
+      reader: reader.name,
+      books: this.books,
+      lanes: this.lanes,
+      pools: parts.pools,
+      poolOf: (route) => this.#poolOf(route),
+      report,
+      dispatcher: this.#dispatcher,
+      assignment: this.#assignment,
+      committer: this.#committer,
     })
   }
 
@@ -310,67 +313,9 @@ export class Pipeline implements Health {
       // Control records above the last delivered one leave no slab; the reader's position has passed them.
       const position = this.#parts.reader.position(lane)
       if (position !== undefined) lane.skipTo(position)
-      this.#logs.set(lane, log)
+      this.health.noteLog(lane, log)
     }
     this.#assignment.settleDoubts()
-  }
-
-  measure(): void {
-    this.#parts.report.gauges({
-      lanes: this.lanes,
-      books: this.books,
-      lag: (lane) => this.#lagOf(lane),
-      committed: (lane) => this.#committer.committed(lane),
-      wait: (lane) => this.#waitOf(lane),
-      loads: new Map([...this.#parts.pools].map(([sink, pool]) => [sink, this.#dispatcher.loadsInFlight(pool)])),
-    })
-  }
-
-  /** Records in the log above what is durable, over our partitions; undefined while none is known. */
-  get lag(): number | undefined {
-    const known = [...this.lanes].flatMap((lane) => this.#lagOf(lane) ?? [])
-    return known.length > 0 ? known.reduce((sum, lag) => sum + lag, 0) : undefined
-  }
-
-  stalls(): readonly string[] {
-    const now = performance.now()
-    const { lingerMs } = this.#parts.config.batch
-    const stalled = [...this.lanes].filter((lane) =>
-      isStalled(lane, this.#waitOf(lane), this.#lagOf(lane), lingerMs, now),
-    )
-    return [
-      ...(now - this.#polledAt < pollSilenceMaxMs ? [] : ['Kafka is not polled any more']),
-      ...stalled.map((lane) => laneLine(this.#reportOf(lane, now))),
-    ]
-  }
-
-  unready(): readonly string[] {
-    const { routes } = this.#parts.config
-    const refused = routes.flatMap(({ name, sink }) => {
-      const gate = this.#dispatcher.gateState(name)
-      return gate ? [`route ${name}: sink ${sink} takes no loads: ${gate.error.message}`] : []
-    })
-    return [
-      ...(this.#assignment.answered > 0 ? [] : ['the group is not joined yet']),
-      ...refused,
-      ...[...this.lanes].flatMap(({ stopReason }) => stopReason?.message ?? []),
-    ]
-  }
-
-  status(): unknown {
-    const now = performance.now()
-    const { config, reader } = this.#parts
-    return {
-      group: config.kafka.group,
-      reader: reader.name,
-      books: { ...this.books },
-      routes: config.routes.map(({ name, sink }) => {
-        const gate = this.#dispatcher.gateState(name)
-        const { error, attempts, until } = gate ?? {}
-        return { name, sink, error: error?.message, attempts, nextTryMs: until && Math.max(0, Math.round(until - now)) }
-      }),
-      lanes: [...this.lanes].map((lane) => this.#reportOf(lane, now)),
-    }
   }
 
   #join(): void {
@@ -395,7 +340,7 @@ export class Pipeline implements Health {
         // The error may come again at once, for as long as its cause lasts.
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
-      this.#polledAt = performance.now()
+      this.health.notePoll()
       this.#assignment.heedLoss()
     }
   }
@@ -417,30 +362,6 @@ export class Pipeline implements Health {
   #onStopped(lane: Lane, error: Error): void {
     this.#parts.reader.halt(lane)
     this.#parts.report.stopped(lane, error)
-  }
-
-  #reportOf(lane: Lane, now: number): LaneReport {
-    const place = { committed: this.#committer.committed(lane), lag: this.#lagOf(lane) }
-    return reportLane(lane, this.#waitOf(lane), place, now)
-  }
-
-  #waitOf(lane: Lane): LaneWait {
-    const { route, lastFailure } = lane
-    const trouble = this.#logs.get(lane)?.trouble
-    const reported = lastFailure?.error instanceof KafkaUnavailableError && lastFailure.at > lane.progressedAt
-    return laneWait(lane, {
-      gate: this.#dispatcher.gateState(route),
-      probing: this.#dispatcher.probing(route),
-      busy: this.#dispatcher.busy(route),
-      storing: this.#poolOf(route).storing(lane),
-      lag: this.#lagOf(lane),
-      kafka: trouble === undefined ? (reported ? lastFailure.error : undefined) : new KafkaUnavailableError(trouble),
-    })
-  }
-
-  #lagOf(lane: Lane): number | undefined {
-    const end = this.#logs.get(lane)?.end
-    return end === undefined || lane.watermark === undefined ? undefined : Math.max(0, end - lane.watermark)
   }
 
   #poolOf(route: string): WorkerPool {

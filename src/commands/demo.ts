@@ -60,7 +60,7 @@ async function ingest(options: DemoOptions, devices: Devices, signalled: Promise
   failed.catch(() => undefined)
   const log = createLogger('warn', 'auto', process.stdout.isTTY)
   const pipeline = await Pipeline.start({ config, topics: demoTopics, metrics, log, onFatal: fail })
-  const admin = new AdminServer(metrics.registry, pipeline)
+  const admin = new AdminServer(metrics.registry, pipeline.health)
   const port = await admin.listen(config.admin.host, config.admin.port)
   console.log(
     `devices write ${options.rate} readings/s to ${topic}; rows go to ${options.file}; metrics: http://127.0.0.1:${port}/metrics`,
@@ -167,7 +167,7 @@ class Progress {
     this.#lastSettled = settledNow
     this.#lastPrintedAt = now
     const memory = Math.round(process.memoryUsage.rss() / 1_048_576)
-    const line = `${Math.round(rate)} records/s, lag ${pipeline.lag ?? '?'}, rows ${written}, dead letters ${deadLettered}, ${memory} MiB`
+    const line = `${Math.round(rate)} records/s, lag ${pipeline.health.lag ?? '?'}, rows ${written}, dead letters ${deadLettered}, ${memory} MiB`
     process.stdout.write(process.stdout.isTTY ? `\r\x1b[2K${line}` : `${line}\n`)
   }
 }

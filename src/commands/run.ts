@@ -44,7 +44,7 @@ async function runDaemon(config: Config, log: Logger): Promise<number> {
   })
   const started = await Promise.race([starting, signalled])
   if (typeof started === 'string') return exitCodes.ok
-  const admin = new AdminServer(metrics.registry, started)
+  const admin = new AdminServer(metrics.registry, started.health)
   if (config.admin.enabled) {
     const port = await admin.listen(config.admin.host, config.admin.port)
     log.info({ url: `http://${config.admin.host}:${port}/metrics` }, 'admin port open')
