@@ -6,13 +6,12 @@ import { join } from 'node:path'
 import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
 import { badEvery, writePoisoned } from '../test/support/poisoned-readings.ts'
 import { figure, print } from './support/figures.ts'
+import { size } from './support/readings-stage.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample } from './support/ways.ts'
 
-const smoke = Boolean(process.env['BENCH_SMOKE'])
-const records = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 20_000 : 5_000_000))
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? (smoke ? 1 : 3))
-const partitions = 8
+const wanted = size({ records: 5_000_000, rounds: 3 })
+const { records, partitions } = wanted
 
 const broker = await sharedKafkaBroker()
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
@@ -40,14 +39,14 @@ try {
   }
   const [clean, poisoned] = [await way(Infinity), await way(badEvery)]
   const file = () => ({ type: 'duckdb', path: join(folder, `${uniqueName('bench')}.duckdb`) })
-  const samples = await inTurns(rounds, {
+  const samples = await inTurns(wanted.rounds, {
     'blackhole, good records': () => clean({ type: 'blackhole' }),
     'blackhole, 2 % bad': () => poisoned({ type: 'blackhole' }),
     'duckdb, good records': () => clean(file()),
     'duckdb, 2 % bad': () => poisoned(file()),
   })
   const figures = [...samples].map(([name, each]) => figure(name, each))
-  print('records/s with and without bad records, broker on the same machine', figures, { records, rounds, partitions })
+  print('records/s with and without bad records, broker on the same machine', figures, wanted)
 } finally {
   rmSync(folder, { recursive: true, force: true })
   await broker.stop()

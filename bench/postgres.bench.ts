@@ -1,40 +1,29 @@
 // Asks: how near do Millrace's appends and upserts come to what one psql \copy of the same rows takes, how far are they from
 // Python with a staging table, and how old is a row when it is visible? One topic, one server, one run.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readingMessage, readingProto, writeReadings } from '../test/support/readings.ts'
-import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
+import { readingMessage, readingProto } from '../test/support/readings.ts'
 import { startPostgres } from '../test/support/postgres-server.ts'
 import { copyFileSample } from './support/copy-file.ts'
 import { figure, print } from './support/figures.ts'
 import type { Sample } from './support/figures.ts'
 import { measureLatency } from './support/latency.ts'
 import { PythonRival } from './support/python-rival.ts'
+import { onReadings, size, smoke } from './support/readings-stage.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample } from './support/ways.ts'
 
-const smoke = Boolean(process.env['BENCH_SMOKE'])
 // Enough that the start counts for little: code that is not compiled yet, connections. \copy has none of that.
-const records = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 20_000 : 2_000_000))
+const wanted = size({ records: 2_000_000, rounds: 3 })
 /** Of the rival, which goes on at the same rate and takes long for it. */
 const rivalRowsMax = 500_000
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? (smoke ? 1 : 3))
-const partitions = 8
 
 // The Python side is installed at full size only.
 const python = smoke ? undefined : PythonRival.install()
-const broker = await sharedKafkaBroker()
 const server = await startPostgres({ settings: { max_wal_size: '4GB' } })
-const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
-try {
-  const topic = uniqueName('bench')
-  const deadLetterTopic = `${topic}.dead`
-  await broker.createTopic(topic, partitions)
-  await broker.createTopic(deadLetterTopic, 1)
-  const { broken } = await writeReadings(broker.bootstrap, topic, partitions, records)
-  const good = records - broken.size
+await onReadings(wanted, async (stage) => {
+  const { broker, topic, good, folder } = stage
   const sink = { type: 'postgres', url: server.url, sslmode: 'disable' }
 
   const route = (table: object) => ({
@@ -47,7 +36,7 @@ try {
   const daemon = async (table: { name: string }) => {
     await empty(table.name)
     const over = { routes: [route(table)] }
-    return daemonSample({ bootstrap: broker.bootstrap, topic, deadLetterTopic, records, good, sink, over, folder })
+    return daemonSample({ ...stage, sink, over })
   }
   const append = () => daemon({ name: 'readings' })
   // Each device's each sensor: every load updates nearly all of them.
@@ -61,7 +50,7 @@ try {
     await server.query('drop table if exists floor; create table floor (like readings)')
     return hasPsql() ? psqlSample(file) : copyFileSample(server.url, 'floor', file, good)
   }
-  const samples = await inTurns(rounds, {
+  const samples = await inTurns(wanted.rounds, {
     [hasPsql() ? 'psql \\copy of a binary file' : 'COPY of a binary file through pg, without psql']: floor,
     'millrace, append': append,
     'millrace, upsert': () => daemon(upserts),
@@ -78,11 +67,7 @@ try {
         }),
   })
   const figures = [...samples].map(([name, each]) => figure(name, each))
-  print('records/s from Kafka into PostgreSQL, broker and server on the same machine', figures, {
-    records,
-    rounds,
-    partitions,
-  })
+  print('records/s from Kafka into PostgreSQL, broker and server on the same machine', figures, wanted)
   const over = { routes: [route({ name: 'timely' })], batch: { lingerMs: 50 } }
   const latency = await measureLatency({
     server,
@@ -96,11 +81,7 @@ try {
   console.log(
     JSON.stringify({ question: 'ms from producing to a visible row at 20,000 records/s, lingerMs 50', ...latency }),
   )
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-  await server.stop()
-  await broker.stop()
-}
+}).finally(() => server.stop())
 process.exit(0)
 
 async function empty(table: string): Promise<void> {
