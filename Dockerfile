@@ -16,7 +16,7 @@ RUN node scripts/setup.mjs --dependencies
 COPY tsconfig.json ./
 COPY src src
 # The image is for speed: without our addon it must not be made, though the daemon could do without.
-RUN node scripts/setup.mjs && test -f src/kafka/native/build/Release/partition_queues.node
+RUN node scripts/setup.mjs && test -f src/kafka/native/build/Release/kafka_addon.node
 RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM ${NODE_IMAGE}
@@ -29,7 +29,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 WORKDIR /millrace
 COPY --from=build /millrace/node_modules node_modules
 COPY --from=build /millrace/dist/src dist/src
-COPY --from=build /millrace/src/kafka/native/build/Release/partition_queues.node src/kafka/native/build/Release/
+COPY --from=build /millrace/src/kafka/native/build/Release/kafka_addon.node src/kafka/native/build/Release/
 COPY LICENSE package.json ./
 COPY config config
 COPY proto proto

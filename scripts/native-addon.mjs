@@ -5,7 +5,7 @@ import { findNodeGyp, nodeHeaders } from './node-gyp.mjs'
 import { attempt, root, runMain } from './steps.mjs'
 
 const folder = join(root, 'src', 'kafka', 'native')
-const built = join(folder, 'build', 'Release', 'partition_queues.node')
+const built = join(folder, 'build', 'Release', 'kafka_addon.node')
 /** What the addon was built for; it fits no other. */
 const stamp = join(folder, 'build', 'built-for')
 

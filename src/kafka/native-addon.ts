@@ -154,7 +154,7 @@ function loadFittingAddon(): { readonly addon: Addon; readonly bindingPath: stri
 }
 
 const bindingFile = 'confluent-kafka-javascript.node'
-const addonFile = join('src', 'kafka', 'native', 'build', 'Release', 'partition_queues.node')
+const addonFile = join('src', 'kafka', 'native', 'build', 'Release', 'kafka_addon.node')
 
 function loadAddon(): Addon {
   const path = findUpwards(dirname(fileURLToPath(import.meta.url)), addonFile)

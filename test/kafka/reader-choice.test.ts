@@ -38,7 +38,7 @@ const misfits: readonly { name: string; spoil: (root: string) => void; says: Reg
   },
   {
     name: 'its file is no addon',
-    spoil: (root) => writeFileSync(join(root, addonFolder, 'partition_queues.node'), 'not a library'),
+    spoil: (root) => writeFileSync(join(root, addonFolder, 'kafka_addon.node'), 'not a library'),
     says: /does not load into this Node: run `npm run build:native` again/,
   },
   {
@@ -87,7 +87,7 @@ function install(root: string): void {
   const project = projectRoot()
   cpSync(compiledSource, join(root, 'compiled'), { recursive: true })
   writeFileSync(join(root, 'package.json'), '{ "type": "module" }')
-  cpSync(join(project, addonFolder, 'partition_queues.node'), join(root, addonFolder, 'partition_queues.node'))
+  cpSync(join(project, addonFolder, 'kafka_addon.node'), join(root, addonFolder, 'kafka_addon.node'))
   linkAll(join(project, 'node_modules'), join(root, 'node_modules'), ['@confluentinc'])
   linkAll(join(project, bindingFolder), join(root, bindingFolder), ['package.json'])
   cpSync(join(project, bindingFolder, 'package.json'), join(root, bindingFolder, 'package.json'))

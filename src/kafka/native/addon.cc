@@ -10,4 +10,4 @@ NAN_MODULE_INIT(initAddon) {
   initRecordProducer(target);
 }
 
-NODE_MODULE(partition_queues, initAddon)
+NODE_MODULE(kafka_addon, initAddon)

@@ -5,7 +5,7 @@
   },
   'targets': [
     {
-      'target_name': 'partition_queues',
+      'target_name': 'kafka_addon',
       'sources': ['addon.cc', 'partition-queues.cc', 'record-producer.cc'],
       'include_dirs': [
         "<!(node -e \"require('nan')\")",
