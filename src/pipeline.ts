@@ -305,7 +305,7 @@ export class Pipeline {
     }
   }
 
-  /** From the consumer: librdkafka's statistics, once a second or, of very many partitions, some seconds. */
+  /** From the consumer: librdkafka's statistics, once a second, or 20 ms a partition where that is longer. */
   statistics(json: string): void {
     for (const log of parseStatistics(json)) {
       const lane = this.lanes.get(log.topic, log.partition)

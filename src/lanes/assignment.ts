@@ -21,7 +21,8 @@ export type GroupMember = StartSources['member'] & {
 
 export interface AssignmentOptions extends StartSources {
   readonly member: GroupMember
-  readonly reader: PartitionReader
+  /** What stops is halted by whoever hears of it. */
+  readonly reader: Omit<PartitionReader, 'halt'>
   readonly lanes: LaneSet
   readonly books: Books
   /** The route of a topic; the group only ever assigns topics that have one. */
@@ -174,7 +175,7 @@ export class Assignment {
     if (this.#endDrain.size > 0 && this.#options.member.assignmentLost()) for (const end of this.#endDrain) end()
   }
 
-  /** Called once a second or so: begins anew with doubted lanes that have nothing left to write. */
+  /** Called with each statistics: begins anew with doubted lanes that have nothing left to write. */
   settleDoubts(): void {
     for (const lane of this.#doubted) {
       if (lane.waiting === 'scheduler' || lane.waiting === 'load') continue

@@ -330,13 +330,16 @@ describe('Assignment', () => {
       world.produce(0, 0, 25)
       world.expire(0, 20)
     }
+    const refused = async (world: GroupWorld) => {
+      await expired(world)
+      world.haltReading(0)
+      await settleDoubts(world)
+    }
 
     scenario(
       'a fetch was refused: the lane stands still, tells the gap, and leaves its memory to the others',
       async (world) => {
-        await expired(world)
-        world.haltReading(0)
-        await settleDoubts(world)
+        await refused(world)
         assert.deepEqual(world.told.slice(2), [
           ['gap', 0, 'expired', 0],
           ['stopped', 0],
@@ -349,9 +352,7 @@ describe('Assignment', () => {
     scenario(
       'a fetch was refused, and the rule is to skip: the partition is taken again from the first record there is',
       async (world) => {
-        await expired(world)
-        world.haltReading(0)
-        await settleDoubts(world)
+        await refused(world)
         assert.deepEqual(world.told.slice(2), [
           ['gap', 0, 'expired', 15],
           ['started', 0, 5],

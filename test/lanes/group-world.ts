@@ -140,7 +140,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
         durable: (lane, part) => this.assignment.release(lane, part.bytes),
         retry: () => undefined,
         lost: (lane) => void this.assignment.recover(lane, 0),
-        stopped: (lane) => this.reader.close(lane),
+        stopped: (lane) => this.reader.halt(lane),
       },
     })
     this.assignment = new Assignment({
@@ -171,7 +171,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
         gap: ({ partition }, { kind }, lost) => this.told.push(['gap', partition, kind, lost]),
         stopped: (lane) => {
           this.told.push(['stopped', lane.partition])
-          this.reader.close(lane)
+          this.reader.halt(lane)
         },
         revoked: (lanes, how) => this.told.push(['revoked', lanes.map(({ partition }) => partition), how]),
         closed: (lane) => {
@@ -285,7 +285,8 @@ export class GroupWorld implements GroupMember, LoadRunner {
       if (opening) opening.grantBytes += bytes
     },
     close: ({ partition }) => void (this.places[partition]!.opening = undefined),
-    halt: () => assert.fail('what is assigned is never halted by the assignment itself'),
+    // The pipeline's, for what stopped.
+    halt: ({ partition }) => void (this.places[partition]!.opening = undefined),
     rewind: ({ partition }, offset) => {
       const place = this.places[partition]!
       const { opening } = place
@@ -395,7 +396,7 @@ export class GroupWorld implements GroupMember, LoadRunner {
     const lane = this.lanes.get(topic, partition)
     if (lane === undefined || this.places[partition]!.opening?.position === undefined) return
     lane.stop(new Error('no such offset'))
-    this.reader.close(lane)
+    this.reader.halt(lane)
   }
 
   #writeUpToPoison(part: TaskPart): PartOutcome {
