@@ -24,6 +24,7 @@ export async function decodeLoads(recordCount: number): Promise<Readonly<Record<
     nested: random(nestedProto, recordCount),
     'nested, native lists': random(nestedProto, recordCount, { lists: 'native' }),
     lists: random(listsProto, recordCount >> 1, { lists: 'native' }),
+    json: random(jsonProto, recordCount >> 2),
     'wide, 120 fields': random(wideProto(120), recordCount >> 2),
     'wide, 10 of 120 fields': random(wideProto(120), recordCount >> 2, { columns: wideChosen }),
     'wide, 250 fields': random(wideProto(250), recordCount >> 3),
@@ -54,6 +55,12 @@ const nestedProto = `message Test {
 const listsProto = `enum E { ZERO = 0; ONE = 1; }
   message Test { repeated double reals = 1; repeated sint64 wides = 2; repeated string texts = 3; repeated E kinds = 4; }`
 
+/** Every column is JSON: labels, samples, a list of messages. */
+const jsonProto = `enum Level { LOW = 0; HIGH = 1; }
+  message Test { map<string, string> labels = 1; map<string, double> gauges = 2; repeated sint32 samples = 3; repeated Event events = 4; }
+  message Event { string name = 1; uint64 at = 2; Level level = 3; double value = 4; bool on = 5; Source source = 6; }
+  message Source { string host = 1; uint32 port = 2; }`
+
 const stringsProto = `message Test { ${[1, 2, 3, 4, 5, 6, 7, 8].map((id) => `string s${id} = ${id};`).join(' ')} }`
 
 function wideProto(count: number): string {
@@ -82,9 +89,11 @@ function randomObject(type: protobuf.Type, next: () => number): object {
     if (field.type === 'double' || field.type === 'float') return next() * 100
     return Math.floor(next() * (next() < 0.5 ? 100 : 1_000_000))
   }
-  return Object.fromEntries(
-    type.fieldsArray.map((field) => [field.name, field.repeated ? [value(field), value(field)] : value(field)]),
-  )
+  const values = (field: protobuf.Field): unknown => {
+    if (field.map) return { host: value(field), region: value(field), service: value(field) }
+    return field.repeated ? [value(field), value(field)] : value(field)
+  }
+  return Object.fromEntries(type.fieldsArray.map((field) => [field.name, values(field)]))
 }
 
 function load(type: protobuf.Type, plan: TablePlan, recordCount: number, nextValue: () => Uint8Array): DecodeLoad {

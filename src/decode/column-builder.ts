@@ -225,6 +225,7 @@ export class VariableColumnBuilder implements ColumnBuilder {
   readonly #validity: ValidityBuilder
   #offsets = new Uint32Array(1)
   #bytes = Buffer.alloc(0)
+  #view = new DataView(this.#bytes.buffer)
   #byteCount = 0
   #rowCount = 0
   /** What the last column took: the next one of the same table is likely to take as much. */
@@ -241,7 +242,7 @@ export class VariableColumnBuilder implements ColumnBuilder {
 
   begin(rowsExpected: number): void {
     this.#offsets = offsetsFor(Math.max(rowsMin, rowsExpected), this.#memory)
-    this.#bytes = Buffer.from(this.#memory.take(this.#bytesExpected))
+    this.#setBytes(this.#memory.take(this.#bytesExpected))
     this.#byteCount = 0
     this.#rowCount = 0
     this.#validity.begin()
@@ -250,7 +251,7 @@ export class VariableColumnBuilder implements ColumnBuilder {
   /** `text` is well-formed: it holds no lone surrogate, which UTF-8 cannot say. */
   appendString(text: string): void {
     const { length } = text
-    if (this.#byteCount + length * 3 > this.#bytes.length) this.#growBytes(length * 3)
+    this.makeRoom(this.#byteCount, length * 3)
     const bytes = this.#bytes
     let at = this.#byteCount
     let index = 0
@@ -268,12 +269,35 @@ export class VariableColumnBuilder implements ColumnBuilder {
   /** Copies `source[start .. end)`. */
   appendBytes(source: Uint8Array, start: number, end: number): void {
     const length = end - start
-    if (this.#byteCount + length > this.#bytes.length) this.#growBytes(length)
+    this.makeRoom(this.#byteCount, length)
     const bytes = this.#bytes
     let at = this.#byteCount
     if (length <= loopLengthMax) for (let from = start; from < end; from++) bytes[at++] = source[from]!
     else bytes.set(source.subarray(start, end), at)
     this.#endRow(this.#byteCount + length)
+  }
+
+  /** What holds the values, for one that is written in place from `byteCount` on. */
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  get view(): DataView {
+    return this.#view
+  }
+
+  get byteCount(): number {
+    return this.#byteCount
+  }
+
+  /** Makes room for `more` bytes after the first `used`, which may exchange `bytes`. */
+  makeRoom(used: number, more: number): void {
+    if (used + more > this.#bytes.length) this.#growBytes(used, more)
+  }
+
+  /** Appends what was written in place up to `end`. */
+  appendWritten(end: number): void {
+    this.#endRow(end)
   }
 
   appendNull(): void {
@@ -295,7 +319,7 @@ export class VariableColumnBuilder implements ColumnBuilder {
     const validity = this.#validity.finish(this.#rowCount)
     this.#bytesExpected = Math.max(bytesMin, Math.ceil(this.#byteCount * 1.125))
     this.#offsets = new Uint32Array(1)
-    this.#bytes = Buffer.alloc(0)
+    this.#setBytes(new ArrayBuffer(0))
     this.#byteCount = 0
     this.#rowCount = 0
     return { kind: 'variable', offsets, bytes, validity }
@@ -307,14 +331,19 @@ export class VariableColumnBuilder implements ColumnBuilder {
     this.#offsets[++this.#rowCount] = at
   }
 
-  #growBytes(more: number): void {
-    const needed = this.#byteCount + more
+  #setBytes(buffer: ArrayBuffer): void {
+    this.#bytes = Buffer.from(buffer)
+    this.#view = new DataView(buffer)
+  }
+
+  #growBytes(used: number, more: number): void {
+    const needed = used + more
     if (needed > columnBytesMax) {
       throw new RangeError(`a column of ${needed} bytes exceeds ${columnBytesMax}: lower batch.maxBytes`)
     }
     const outgrown = this.#bytes
-    this.#bytes = Buffer.from(this.#memory.take(Math.min(columnBytesMax, Math.max(needed, outgrown.length * 2))))
-    outgrown.copy(this.#bytes, 0, 0, this.#byteCount)
+    this.#setBytes(this.#memory.take(Math.min(columnBytesMax, Math.max(needed, outgrown.length * 2))))
+    outgrown.copy(this.#bytes, 0, 0, used)
     this.#memory.give(outgrown.buffer)
   }
 }

@@ -1,5 +1,5 @@
 import type { SlabView } from '../kafka/slab.ts'
-import { createColumnBuilder } from './column-builder.ts'
+import { createColumnBuilder, type VariableColumnBuilder } from './column-builder.ts'
 import { type ColumnArrays, createColumnArrays } from './column-arrays.ts'
 import { ColumnMemory } from './column-memory.ts'
 import type { Column, TableSchema } from './columns.ts'
@@ -7,10 +7,12 @@ import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
 import type { SplitSizes } from './decoder-layout.ts'
 import { type DecoderSource, decoderSource, sourceArguments } from './decoder-source.ts'
 import { EnumTexts } from './enum-texts.ts'
-import { JsonMapping } from './json-mapping.ts'
+import { JsonMapping } from './json/json-mapping.ts'
+import { JsonShapes } from './json/json-shape.ts'
+import { JsonWriter } from './json/json-writer.ts'
 import { narrowedType } from './narrowed-type.ts'
 import { putDuration, putMilliseconds, putNanoseconds, putTimestamp } from './put-times.ts'
-import { RangedColumn } from './ranged-column.ts'
+import { RangedColumn, type WriteJson } from './ranged-column.ts'
 import { RecordFault } from './record-fault.ts'
 import { type Framing, type MessageStart, messageStarts } from './framing.ts'
 import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
@@ -174,13 +176,20 @@ function rangedColumns(
   memory: ColumnMemory,
 ): (RangedColumn | undefined)[] {
   const json = new JsonMapping(plan.type.root, plan.enums, shapes)
+  const jsonShapes = new JsonShapes(plan.enums)
+  const writer = new JsonWriter()
   return plan.columns.map((schema, column) => {
     const ranged = compiled.ranged.get(column)
     if (ranged === undefined) return undefined
     const { part, depth } = ranged
     const builder = createColumnBuilder(schema.type, memory)
     const type = narrowedType(ranged.type, [part.field])
-    return new RangedColumn(type, depth, builder, fieldAppender(part, builder, json), shapes)
+    const append = fieldAppender(part, builder, json)
+    if (part.conversion !== 'json') return new RangedColumn(type, depth, builder, append, shapes)
+    const field = jsonShapes.column(part.field)
+    const writeJson: WriteJson = (source, start, end) =>
+      writer.write(field, source, start, end, builder as VariableColumnBuilder)
+    return new RangedColumn(type, depth, builder, append, shapes, writeJson)
   })
 }
 
@@ -199,5 +208,5 @@ function bind(
   // eslint-disable-next-line @typescript-eslint/no-implied-eval
   const make = new Function(...sourceArguments, compiled.source) as (...given: unknown[]) => Run
   const headers = compiled.headers.map((name) => new Uint8Array(Buffer.from(name)))
-  return make({ ...tools, messageStart }, arrays, ranged, texts, closed, compiled.shapes, headers)
+  return make({ ...tools, messageStart }, arrays, ranged, texts, closed, headers)
 }

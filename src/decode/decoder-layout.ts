@@ -2,7 +2,8 @@ import protobuf from 'protobufjs'
 import { itemTypeOf } from './columns.ts'
 import { hasPresence, realOneof } from './reflection.ts'
 import type { Conversion, Part, TablePlan, ValuePart } from './table-plan.ts'
-import type { WireShape, WireShapes } from './wire-shape.ts'
+import { isAsDefined } from './well-known.ts'
+import type { WireShapes } from './wire-shape.ts'
 
 /** A column that is not compiled. */
 export interface Ranged {
@@ -52,7 +53,6 @@ export class DecoderLayout {
   readonly ranged = new Map<number, Ranged>()
   readonly enums = new Map<number, protobuf.Enum>()
   readonly closed: protobuf.Enum[] = []
-  readonly messages: WireShape[] = []
   /** Variables that are 0 at the beginning of a record. */
   readonly kept = new Set<string>()
   /** Whether there are several functions; they share the variables of columns, and those that are kept. */
@@ -150,8 +150,9 @@ export class DecoderLayout {
   isRanged(part: Part | undefined): boolean {
     if (part?.kind !== 'value') return false
     if (part.conversion === 'json') return true
-    if (isTime(part)) return !isAsDefined(part.field, ['int64', 'int32'])
-    return part.conversion === 'wrapper' && !isAsDefined(part.field, [undefined])
+    return isTime(part) || part.conversion === 'wrapper'
+      ? !isAsDefined(part.field.resolvedType as protobuf.Type)
+      : false
   }
 
   /** Of a Timestamp, a Duration or a wrapper: its fields, as if they had columns. */
@@ -242,17 +243,4 @@ export const timeTools: Readonly<Partial<Record<Conversion, string>>> = {
 /** The part of the plan that shows a field; undefined where none does. */
 export function partOf(field: protobuf.Field, parts: readonly Part[]): Part | undefined {
   return parts.find((part) => part.field === field)
-}
-
-/** Whether the message of a well-known type has plain fields of these types, by number, and no other. */
-function isAsDefined(field: protobuf.Field, types: readonly (string | undefined)[]): boolean {
-  const { fieldsArray } = field.resolvedType as protobuf.Type
-  return (
-    fieldsArray.length === types.length &&
-    fieldsArray.every((inner) => {
-      const { id, type, repeated, map, required, partOf, resolvedType } = inner.resolve()
-      const isPlain = !repeated && !map && !required && partOf === null && resolvedType === null
-      return isPlain && id <= types.length && (types[id - 1] ?? type) === type
-    })
-  )
 }

@@ -5,7 +5,7 @@ import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
 import { rowEndSource } from './row-end-source.ts'
 import type { TablePlan } from './table-plan.ts'
 import { wireSource } from './wire-source.ts'
-import type { WireShape, WireShapes } from './wire-shape.ts'
+import type { WireShapes } from './wire-shape.ts'
 
 /**
  * The source of a compiled decoder, and what it refers to by number. Nothing of a schema's text is in it, no name of a
@@ -20,14 +20,12 @@ export interface DecoderSource {
   readonly enums: ReadonlyMap<number, Enum>
   /** Enums that refuse numbers they do not know. */
   readonly closed: readonly Enum[]
-  /** The declared fields of messages. */
-  readonly shapes: readonly WireShape[]
   /** The headers that have columns. */
   readonly headers: readonly string[]
 }
 
 /** Identifiers that the source takes as arguments, in this order. */
-export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed', 'shapes', 'headers'] as const
+export const sourceArguments = ['tools', 'columns', 'ranged', 'texts', 'closed', 'headers'] as const
 
 /**
  * The way it works. All rows of a slab are decoded in one loop. A field's value goes to its column's array when it is met,
@@ -63,7 +61,6 @@ export function decoderSource(
     ...[...layout.ranged.keys()].map((column) => `const r${column} = ranged[${column}]`),
     ...[...layout.enums.keys()].map((column) => `const t${column} = texts[${column}]`),
     ...layout.closed.map((_, index) => `const k${index} = closed[${index}]`),
-    ...layout.messages.map((_, index) => `const s${index} = shapes[${index}]`),
     `const places = new Int32Array(${headers.length * 2})`,
     ...(shared.length > 0 ? [`var ${shared.join(', ')}`] : []),
     ...layout.functions,
@@ -92,8 +89,8 @@ export function decoderSource(
     'return row',
     '}',
   ].join('\n')
-  const { ranged, enums, closed, messages } = layout
-  return { source, ranged, enums, closed, shapes: messages, headers }
+  const { ranged, enums, closed } = layout
+  return { source, ranged, enums, closed, headers }
 }
 
 /** Headers are gone through only if a column is filled from them, or if there may be too many. */

@@ -5,18 +5,19 @@ import { enumNames } from './reflection.ts'
 /** Numbers up to this find their name in an array. */
 const denseMax = 255
 
-/** The names of an enum's values as the bytes that its column holds. */
+/** The names of an enum's values as the bytes that a column holds. */
 export class EnumTexts {
   /** No text is longer. */
   readonly bytesMax: number
   readonly #dense: (Uint8Array | undefined)[] = []
   readonly #sparse = new Map<number, Uint8Array>()
 
-  constructor(type: Enum) {
+  /** `form` makes a name's text; a number that has none is decimal. */
+  constructor(type: Enum, form = (name: string) => name) {
     // The decimal text of any 32-bit number has up to eleven bytes.
     let bytesMax = 11
     for (const [number, name] of enumNames(type)) {
-      const text = new Uint8Array(Buffer.from(name))
+      const text = new Uint8Array(Buffer.from(form(name)))
       bytesMax = Math.max(bytesMax, text.length)
       if (number < 0 || number > denseMax) this.#sparse.set(number, text)
       else {

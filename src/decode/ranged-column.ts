@@ -6,14 +6,19 @@ import { RecordFault } from './record-fault.ts'
 import type { AppendMessage } from './row-appender.ts'
 import type { WireShapes } from './wire-shape.ts'
 
+/** Appends the JSON of the field whose tags and values are `source[start .. end)`; false when it leaves that to others. */
+export type WriteJson = (source: Uint8Array, start: number, end: number) => boolean
+
 /**
  * A column that is not compiled: lists, maps, messages that become JSON. The compiled decoder only notes where its field's
- * bytes are; they are then read as the reference decoder reads a record, as if the message had no other field.
+ * bytes are; they are then written by a `JsonWriter`, or, what that leaves, read as the reference decoder reads a record, as if
+ * the message had no other field.
  */
 export class RangedColumn {
   readonly #builder: AnyColumnBuilder
   readonly #append: AppendMessage
   readonly #reader: MessageReader
+  readonly #writeJson: WriteJson | undefined
   /** How deep the message is nested that the field is in. */
   readonly #depth: number
   /** Where the field stands, tags and values: start and end of each run, in turn. An array kept, as one a row is garbage. */
@@ -24,8 +29,16 @@ export class RangedColumn {
   #start = 0
   #end = 0
 
-  /** `type` has the column's field and no other. */
-  constructor(type: Type, depth: number, builder: AnyColumnBuilder, append: AppendMessage, shapes: WireShapes) {
+  /** `type` has the column's field and no other. `writeJson` appends what it can, `append` the rest. */
+  constructor(
+    type: Type,
+    depth: number,
+    builder: AnyColumnBuilder,
+    append: AppendMessage,
+    shapes: WireShapes,
+    writeJson?: WriteJson,
+  ) {
+    this.#writeJson = writeJson
     this.#reader = new MessageReader(type, shapes)
     this.#depth = depth
     this.#builder = builder
@@ -62,6 +75,7 @@ export class RangedColumn {
   append(bytes: Uint8Array): boolean {
     const source = this.#bringTogether(bytes)
     if (this.#reader.check(source, this.#start, this.#end, this.#depth) !== undefined) return false
+    if (this.#writeJson?.(source, this.#start, this.#end) === true) return true
     try {
       this.#append(this.#reader.readChecked(source, this.#start, this.#end))
       return true

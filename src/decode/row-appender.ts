@@ -6,12 +6,12 @@ import {
   VariableColumnBuilder,
   type WideColumnBuilder,
 } from './column-builder.ts'
-import { JsonMapping } from './json-mapping.ts'
+import { JsonMapping } from './json/json-mapping.ts'
 import type { Message } from './message-reader.ts'
 import { RecordFault } from './record-fault.ts'
 import type { MessagePart, Part, TablePlan, ValuePart } from './table-plan.ts'
 import { enumNames, hasPresence } from './reflection.ts'
-import { checkDuration, checkTimestamp, fieldOf, secondsAndNanos, type Words } from './well-known.ts'
+import { durationFault, fieldOf, refuse, secondsAndNanos, timestampFault, type Words } from './well-known.ts'
 import type { WireShapes } from './wire-shape.ts'
 
 /** Appends one row: a value or a null to every column of the message's fields. May throw a RecordFault half way. */
@@ -144,7 +144,7 @@ function timestampAppender(type: protobuf.Type, builder: WideColumnBuilder): App
   const read = secondsAndNanos(type)
   return (message) => {
     const time = read(message as Message)
-    checkTimestamp(time)
+    refuse(timestampFault(time))
     builder.appendMicroseconds(time.seconds, Math.floor(time.nanos / 1000))
   }
 }
@@ -153,7 +153,7 @@ function nanosecondsAppender(type: protobuf.Type, builder: WideColumnBuilder): A
   const read = secondsAndNanos(type)
   return (message) => {
     const time = read(message as Message)
-    checkTimestamp(time)
+    refuse(timestampFault(time))
     if (builder.appendNanoseconds(time.seconds, time.nanos)) return
     const year = new Date(time.seconds * 1000).getUTCFullYear()
     throw new RecordFault(
@@ -168,7 +168,7 @@ function durationAppender(type: protobuf.Type, builder: WideColumnBuilder): Appe
   const read = secondsAndNanos(type)
   return (message) => {
     const time = read(message as Message)
-    checkDuration(time)
+    refuse(durationFault(time))
     builder.appendMicroseconds(time.seconds, Math.trunc(time.nanos / 1000))
   }
 }

@@ -25,6 +25,19 @@ const byName: ReadonlyMap<string, WellKnown> = new Map<string, WellKnown>([
   ),
 ])
 
+/** Whether the fields of a Timestamp, Duration or wrapper are those that Google gave it: a schema may bring its own. */
+export function isAsDefined(type: Type): boolean {
+  const types = wellKnown(type) === 'wrapper' ? [undefined] : ['int64', 'int32']
+  return (
+    type.fieldsArray.length === types.length &&
+    type.fieldsArray.every((field) => {
+      const { id, type, repeated, map, required, partOf, resolvedType } = field.resolve()
+      const isPlain = !repeated && !map && !required && partOf === null && resolvedType === null
+      return isPlain && id <= types.length && (types[id - 1] ?? type) === type
+    })
+  )
+}
+
 /** True for the enum whose only value is JSON's null. */
 export function isNullValue(field: Field): boolean {
   return field.resolvedType?.fullName === '.google.protobuf.NullValue'
@@ -67,25 +80,28 @@ export function secondsAndNanos(type: Type): (message: Readonly<Record<string, u
   }
 }
 
-/** Throws a RecordFault unless the year is in 1 .. 9999 and the nanoseconds count forward from the second. */
-export function checkTimestamp({ seconds, nanos }: SecondsAndNanos): void {
+/** What is wrong with a time; nothing when its year is in 1 .. 9999 and the nanoseconds count forward from the second. */
+export function timestampFault({ seconds, nanos }: SecondsAndNanos): RecordFault | undefined {
   if (!(seconds >= timestampSecondsMin && seconds <= timestampSecondsMax)) {
-    throw new RecordFault('OUT_OF_RANGE', `${seconds} s since 1970 is outside the years 1 to 9999`)
+    return new RecordFault('OUT_OF_RANGE', `${seconds} s since 1970 is outside the years 1 to 9999`)
   }
-  if (!(nanos >= 0 && nanos <= nanosMax)) {
-    throw new RecordFault('OUT_OF_RANGE', `${nanos} ns is outside 0 to 999999999`)
-  }
+  if (nanos >= 0 && nanos <= nanosMax) return undefined
+  return new RecordFault('OUT_OF_RANGE', `${nanos} ns is outside 0 to 999999999`)
 }
 
-/** Throws a RecordFault unless the duration is within 10 000 years and its two parts agree in sign. */
-export function checkDuration({ seconds, nanos }: SecondsAndNanos): void {
+/** What is wrong with a duration; nothing when it is within 10 000 years and its two parts agree in sign. */
+export function durationFault({ seconds, nanos }: SecondsAndNanos): RecordFault | undefined {
   if (!(Math.abs(seconds) <= durationSecondsMax)) {
-    throw new RecordFault('OUT_OF_RANGE', `a duration of ${seconds} s is beyond 10000 years`)
+    return new RecordFault('OUT_OF_RANGE', `a duration of ${seconds} s is beyond 10000 years`)
   }
   if (!(Math.abs(nanos) <= nanosMax)) {
-    throw new RecordFault('OUT_OF_RANGE', `${nanos} ns is outside -999999999 to 999999999`)
+    return new RecordFault('OUT_OF_RANGE', `${nanos} ns is outside -999999999 to 999999999`)
   }
-  if ((seconds < 0 && nanos > 0) || (seconds > 0 && nanos < 0)) {
-    throw new RecordFault('OUT_OF_RANGE', `a duration of ${seconds} s and ${nanos} ns differs in sign`)
-  }
+  if ((seconds >= 0 || nanos <= 0) && (seconds <= 0 || nanos >= 0)) return undefined
+  return new RecordFault('OUT_OF_RANGE', `a duration of ${seconds} s and ${nanos} ns differs in sign`)
+}
+
+/** Throws what is wrong with a time or duration. */
+export function refuse(fault: RecordFault | undefined): void {
+  if (fault !== undefined) throw fault
 }

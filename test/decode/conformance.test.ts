@@ -40,7 +40,7 @@ const types = {
 // - MessageSet encoding (ValidMessageSetEncoding.*, proto2): a format of Google's own that protobuf's guide tells nobody to
 //   use; protobufjs does not read the option. Its groups are unknown fields here, and well-formed they must be.
 // - UnknownOrdering, and that unknown fields come out as they came in: nothing is written here.
-// - JSON and text format as input. As output, JSON is what test/decode/json-mapping.test.ts is about.
+// - JSON and text format as input. As output, JSON is what test/decode/json/json-mapping.test.ts is about.
 // - TestBinaryPerformance.*: bench/decode.bench.ts and test/decode/fuzz.test.ts ask for speed.
 // - EditionUnstable (ValidBytes, ValidMap.Bytes): the same bytes as in every other edition, see `scalars` and `maps`.
 // - Delimited fields and extensions of editions: test/decode/editions.test.ts.

@@ -1,25 +1,26 @@
 import protobuf from 'protobufjs'
-import { SchemaError } from '../errors.ts'
-import { type Message, MessageReader } from './message-reader.ts'
-import { inField, RecordFault } from './record-fault.ts'
-import type { EnumForm } from './table-plan.ts'
-import { enumNames, findType } from './reflection.ts'
+import { SchemaError } from '../../errors.ts'
+import { type Message, MessageReader } from '../message-reader.ts'
+import { inField, RecordFault } from '../record-fault.ts'
+import type { EnumForm } from '../table-plan.ts'
+import { enumNames, findType } from '../reflection.ts'
 import {
-  checkDuration,
-  checkTimestamp,
+  durationFault,
   fieldOf,
   isNullValue,
+  refuse,
   secondsAndNanos,
   type SecondsAndNanos,
+  timestampFault,
   wellKnown,
-} from './well-known.ts'
-import { depthMax } from './wire-check.ts'
-import { WireShapes } from './wire-shape.ts'
+} from '../well-known.ts'
+import { depthMax } from '../wire-check.ts'
+import { WireShapes } from '../wire-shape.ts'
 
 type Write = (value: unknown) => string
 
 /** A column's text beyond this is refused: no sink takes it, and V8's strings end at 512 Mi characters. */
-const charactersMax = 1 << 26
+export const charactersMax = 1 << 26
 
 /**
  * Writes decoded values as JSON text: the canonical protobuf mapping (https://protobuf.dev/programming-guides/json/). What
@@ -279,7 +280,8 @@ function bounded(text: string): string {
   throw new RecordFault('TOO_LARGE', `its JSON text is longer than ${charactersMax} characters`)
 }
 
-function jsonNameOf(field: protobuf.Field): string {
+/** `lowerCamelCase`, or what `json_name` says; of an extension `[full.name]`. */
+export function jsonNameOf(field: protobuf.Field): string {
   return field.name.startsWith('.') ? `[${field.name.slice(1)}]` : (field.jsonName ?? field.name)
 }
 
@@ -304,12 +306,12 @@ function timeWriter(type: protobuf.Type, text: (time: SecondsAndNanos) => string
 }
 
 function timestampText(time: SecondsAndNanos): string {
-  checkTimestamp(time)
+  refuse(timestampFault(time))
   return `${new Date(time.seconds * 1000).toISOString().slice(0, -5)}${fractionText(time.nanos)}Z`
 }
 
 function durationText(time: SecondsAndNanos): string {
-  checkDuration(time)
+  refuse(durationFault(time))
   const sign = time.seconds < 0 || time.nanos < 0 ? '-' : ''
   return `${sign}${Math.abs(time.seconds)}${fractionText(Math.abs(time.nanos))}s`
 }

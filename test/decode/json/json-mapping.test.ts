@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { RecordFaultCode } from '../../src/decode/record-fault.ts'
-import type { EnumForm } from '../../src/decode/table-plan.ts'
-import { decoderOf, decodeValues, encode, rowOf, typeFrom } from './decoding.ts'
+import { createCompiledDecoder } from '../../../src/decode/decoder-compiler.ts'
+import type { RecordFaultCode } from '../../../src/decode/record-fault.ts'
+import { createReferenceDecoder } from '../../../src/decode/reference-decoder.ts'
+import { type EnumForm, planTable } from '../../../src/decode/table-plan.ts'
+import { decoderOf, decodeValues, encode, rowOf, typeFrom } from '../decoding.ts'
 
 const type = typeFrom(`
   message Test { repeated All all = 1; map<int64, sint32> by_long = 2; map<bool, E> by_flag = 3; map<string, bytes> by_text = 4;
@@ -158,12 +160,16 @@ const cases: { name: string; column: string; message: object; json: string; enum
   { name: 'Any of nothing', column: 'any', message: { any: {} }, json: '{}' },
 ]
 
+const ways = { reference: createReferenceDecoder, compiled: createCompiledDecoder }
+
 for (const { name, column, message, json, enums = 'name' } of cases) {
-  test(`writes ${name}`, () => {
-    const bytes = type.encode(type.fromObject(message)).finish()
-    assert.equal(rowOf(decoderOf(type, { enums }), bytes)[column], json)
-    JSON.parse(json)
-  })
+  for (const [way, create] of Object.entries(ways)) {
+    test(`writes ${name}, ${way}`, () => {
+      const bytes = encode(type, message)
+      assert.equal(rowOf(create(planTable(type, { enums }), { tableName: 'test' }), bytes)[column], json)
+      JSON.parse(json)
+    })
+  }
 }
 
 test('keys that every object has are keys like any other, and pollute nothing', () => {
