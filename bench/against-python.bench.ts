@@ -2,7 +2,8 @@
 // topic, the same bytes, one run, by turns. The Python side is installed at full size only.
 import { figure, print } from './support/figures.ts'
 import { PythonRival } from './support/python-rival.ts'
-import { onReadings, size, smoke } from './support/readings-stage.ts'
+import { onReadings } from './support/readings-stage.ts'
+import { size, smoke } from './support/size.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample } from './support/ways.ts'
 

@@ -2,19 +2,19 @@
 // backlog of small records, and when it starts again in the middle of it after a kill -9?
 //   BACKLOG_RECORDS=100000000 BACKLOG_SINKS=blackhole,duckdb npm run bench -- backlog
 // With BACKLOG_TOPIC the topic is kept, and written on where it has fewer records; without a sink it is only written.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { loadMessageType } from '../src/decode/schema-source.ts'
 import { queryDuckDb } from '../src/sinks/duckdb/duckdb-query.ts'
 import { Daemon } from '../test/support/daemon.ts'
-import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
+import { sharedKafkaBroker, type SharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
 import { readingsConfig } from '../test/support/readings-config.ts'
 import { produceAll, readingMessage, readingProto } from '../test/support/readings.ts'
 import { machine } from './support/figures.ts'
+import { onBroker } from './support/on-broker.ts'
+import { smoke } from './support/size.ts'
 
-const smoke = Boolean(process.env['BENCH_SMOKE'])
 const records = Number(process.env['BACKLOG_RECORDS'] ?? (smoke ? 200_000 : 10_000_000))
 const sinks = (process.env['BACKLOG_SINKS'] ?? 'blackhole,duckdb').split(',').filter(Boolean)
 const partitions = 8
@@ -24,27 +24,21 @@ const maxBytes = 512 * mebibyte
 const baseBytes = 300 * mebibyte
 const sampleEveryMs = 200
 
-const broker = await sharedKafkaBroker()
-const folder = mkdtempSync(join(tmpdir(), 'millrace-backlog-'))
-try {
+await onBroker(sharedKafkaBroker(), async (broker, folder) => {
   const topic = process.env['BACKLOG_TOPIC'] ?? uniqueName('backlog')
   const ends = await broker.endOffsets(topic).catch(() => [])
   if (ends.length === 0) await broker.createTopic(topic, partitions, { 'retention.ms': '-1' })
-  await writeMissing(topic, sum(ends))
+  await writeMissing(broker, topic, sum(ends))
   const figures: object[] = []
-  for (const sink of sinks) figures.push({ sink, ...(await workOff(topic, sink)) })
+  for (const sink of sinks) figures.push({ sink, ...(await workOff(broker, topic, sink, folder)) })
   console.table(figures)
   const question = 'MiB of resident memory at most, on a backlog and after a kill -9 in the middle of it'
   const bounds = { maxMebibytes: maxBytes / mebibyte, baseMebibytes: baseBytes / mebibyte }
   console.log(JSON.stringify({ question, records, partitions, ...bounds, ...machine(), figures }))
-} finally {
-  await Daemon.endAll()
-  rmSync(folder, { recursive: true, force: true })
-  await broker.stop()
-}
+})
 process.exit(0)
 
-async function writeMissing(topic: string, written: number): Promise<void> {
+async function writeMissing(broker: SharedKafkaBroker, topic: string, written: number): Promise<void> {
   const type = await loadMessageType({ files: [readingProto], message: readingMessage })
   // Some 30 bytes each, as many sensors send: the smaller a record, the more librdkafka keeps of it beside its payload.
   const values = Array.from({ length: 1000 }, (_, index) =>
@@ -58,7 +52,7 @@ async function writeMissing(topic: string, written: number): Promise<void> {
   await produceAll(broker.bootstrap, topic, missing())
 }
 
-async function workOff(topic: string, sink: string): Promise<object> {
+async function workOff(broker: SharedKafkaBroker, topic: string, sink: string, folder: string): Promise<object> {
   const group = uniqueName('backlog')
   const database = join(folder, `${group}.duckdb`)
   const deadLetterTopic = `${group}.dead`

@@ -8,10 +8,9 @@ import { type DecodeLoad, decodeLoads } from './support/decode-loads.ts'
 import { decodeWays, type DecodeWay } from './support/decode-ways.ts'
 import { figure, median, print } from './support/figures.ts'
 import type { Sample } from './support/figures.ts'
+import { size, smoke } from './support/size.ts'
 
-const smoke = Boolean(process.env['BENCH_SMOKE'])
-const recordCount = Number(process.env['BENCH_RECORDS'] ?? (smoke ? 1_000 : 20_000))
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? (smoke ? 1 : 7))
+const { records: recordCount, rounds } = size({ records: 20_000, rounds: 7 }, 1_000)
 /** So often a way decodes its load in one sample. */
 const repeats = smoke ? 1 : 15
 

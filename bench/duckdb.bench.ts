@@ -1,7 +1,8 @@
 // Asks: how near does a record on its way from Kafka into a DuckDB file come to DuckDB's appender alone, which gets the same
 // columns, decoded before, in transactions of the same size? One run; the ways take turns.
 import { figure, print } from './support/figures.ts'
-import { onReadings, size } from './support/readings-stage.ts'
+import { onReadings } from './support/readings-stage.ts'
+import { size } from './support/size.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample, scriptSample } from './support/ways.ts'
 

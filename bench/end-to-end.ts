@@ -3,7 +3,8 @@
 // round.
 import { readingMessage, readingProto } from '../test/support/readings.ts'
 import { figure, print } from './support/figures.ts'
-import { onReadings, size } from './support/readings-stage.ts'
+import { onReadings } from './support/readings-stage.ts'
+import { size } from './support/size.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample, scriptSample } from './support/ways.ts'
 

@@ -1,16 +1,16 @@
 // Asks: what does a daemon cost that has nothing to do? Its topic has very many partitions, none of which has a new record;
 // a scraper looks at its metrics as often as one does by default.
 //   IDLE_PARTITIONS=1000 IDLE_SECONDS=120 npm run bench -- idle
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Daemon } from '../test/support/daemon.ts'
-import { startKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
+import { type KafkaBroker, startKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
 import { readingsConfig } from '../test/support/readings-config.ts'
 import { machine } from './support/figures.ts'
+import { onBroker } from './support/on-broker.ts'
+import { smoke } from './support/size.ts'
 
-const smoke = Boolean(process.env['BENCH_SMOKE'])
 const partitions = Number(process.env['IDLE_PARTITIONS'] ?? (smoke ? 100 : 1000))
 const seconds = Number(process.env['IDLE_SECONDS'] ?? (smoke ? 5 : 60))
 /** Connecting and the first look at each partition are over by then. */
@@ -20,24 +20,23 @@ const scrapeEverySeconds = 15
 /** The kernel counts CPU time in these, on every platform that has /proc. */
 const ticksASecond = 100
 
-const broker = await startKafkaBroker()
-const folder = mkdtempSync(join(tmpdir(), 'millrace-idle-'))
-try {
+await onBroker(startKafkaBroker(), async (broker, folder) => {
   const topic = uniqueName('idle')
   await broker.createTopic(topic, partitions)
   const figures = []
-  for (const reader of ['native', 'binding']) figures.push({ reader, ...(await idle(topic, reader)) })
+  for (const reader of ['native', 'binding']) figures.push({ reader, ...(await idle(broker, topic, reader, folder)) })
   console.table(figures)
   const question = 'percent of a core that an idle daemon takes'
   console.log(JSON.stringify({ question, partitions, seconds, scrapeEverySeconds, ...machine(), figures }))
-} finally {
-  await Daemon.endAll()
-  rmSync(folder, { recursive: true, force: true })
-  await broker.stop()
-}
+})
 process.exit(0)
 
-async function idle(topic: string, reader: string): Promise<{ quiet: number; scraped: number }> {
+async function idle(
+  broker: KafkaBroker,
+  topic: string,
+  reader: string,
+  folder: string,
+): Promise<{ quiet: number; scraped: number }> {
   const group = uniqueName('idle')
   const deadLetterTopic = `${group}.dead`
   await broker.createTopic(deadLetterTopic, 1)

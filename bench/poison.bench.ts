@@ -1,41 +1,28 @@
 // Asks: what do bad records cost? One topic of good readings, one with 2 % bad ones of 25 kinds, each of which becomes a dead
 // letter that is acknowledged before anything passes it. One run; the two take turns. The first fifth warms up.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sharedKafkaBroker, uniqueName } from '../test/support/kafka-broker.ts'
 import { badEvery, writePoisoned } from '../test/support/poisoned-readings.ts'
 import { figure, print } from './support/figures.ts'
-import { size } from './support/readings-stage.ts'
+import { onBroker } from './support/on-broker.ts'
+import { size } from './support/size.ts'
 import { inTurns } from './support/turns.ts'
 import { daemonSample } from './support/ways.ts'
 
 const wanted = size({ records: 5_000_000, rounds: 3 })
 const { records, partitions } = wanted
 
-const broker = await sharedKafkaBroker()
-const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
-try {
+await onBroker(sharedKafkaBroker(), async (broker, folder) => {
+  const { bootstrap } = broker
   const deadLetterTopic = uniqueName('bench.dead')
   await broker.createTopic(deadLetterTopic, 1)
   const way = async (every: number) => {
     const topic = uniqueName('bench')
     await broker.createTopic(topic, partitions)
-    const bad = await writePoisoned(broker.bootstrap, topic, partitions, records, every)
-    return (sink: object) => {
-      const good = records - bad.length
-      return daemonSample({
-        bootstrap: broker.bootstrap,
-        topic,
-        deadLetterTopic,
-        records,
-        good,
-        sink,
-        over: {},
-        folder,
-        warmUp: 0.2,
-      })
-    }
+    const bad = await writePoisoned(bootstrap, topic, partitions, records, every)
+    const good = records - bad.length
+    const stage = { bootstrap, topic, deadLetterTopic, records, good, folder }
+    return (sink: object) => daemonSample({ ...stage, sink, over: {}, warmUp: 0.2 })
   }
   const [clean, poisoned] = [await way(Infinity), await way(badEvery)]
   const file = () => ({ type: 'duckdb', path: join(folder, `${uniqueName('bench')}.duckdb`) })
@@ -47,8 +34,5 @@ try {
   })
   const figures = [...samples].map(([name, each]) => figure(name, each))
   print('records/s with and without bad records, broker on the same machine', figures, wanted)
-} finally {
-  rmSync(folder, { recursive: true, force: true })
-  await broker.stop()
-}
+})
 process.exit(0)

@@ -1,7 +1,8 @@
 // Asks: how fast do records come out of Kafka into Node, by our addon, by the binding's consume(n), and by its eachBatch,
 // with nothing done to them? One topic, the same bytes, one run; CPU is the whole process's.
 import { figure, print } from './support/figures.ts'
-import { onReadings, size } from './support/readings-stage.ts'
+import { onReadings } from './support/readings-stage.ts'
+import { size } from './support/size.ts'
 import { inTurns } from './support/turns.ts'
 import { scriptSample } from './support/ways.ts'
 

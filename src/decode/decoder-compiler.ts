@@ -1,7 +1,7 @@
 import type { SlabView } from '../kafka/slab.ts'
 import { createColumnBuilder, type VariableColumnBuilder } from './column-builder.ts'
 import { type ColumnArrays, createColumnArrays } from './column-arrays.ts'
-import { ColumnMemory } from './column-memory.ts'
+import type { ColumnMemory } from './column-memory.ts'
 import type { Column, TableSchema } from './columns.ts'
 import type { BadRecord, Decoded, Decoder, Origin } from './decoder.ts'
 import type { SplitSizes } from './decoder-layout.ts'
@@ -15,8 +15,8 @@ import { putDuration, putMilliseconds, putNanoseconds, putTimestamp } from './pu
 import { RangedColumn, type WriteJson } from './ranged-column.ts'
 import { RecordFault } from './record-fault.ts'
 import { type Framing, type MessageStart, messageStarts } from './framing.ts'
-import { type RecordLimits, recordLimitsDefault } from './record-limits.ts'
-import type { DecoderOptions } from './reference-decoder.ts'
+import type { RecordLimits } from './record-limits.ts'
+import { type DecoderOptions, withDefaults } from './reference-decoder.ts'
 import { ReferenceRows } from './reference-rows.ts'
 import { enumNames } from './reflection.ts'
 import { fieldAppender } from './row-appender.ts'
@@ -76,18 +76,8 @@ class CompiledDecoder implements Decoder {
   /** Made at the first bad record. */
   #explaining: ReferenceRows | undefined
 
-  constructor(
-    plan: TablePlan,
-    {
-      tableName,
-      tableRules,
-      tombstones = 'skip',
-      limits = recordLimitsDefault,
-      framing = 'none',
-      memory = new ColumnMemory(),
-    }: DecoderOptions,
-    sizes: SplitSizes | undefined,
-  ) {
+  constructor(plan: TablePlan, options: DecoderOptions, sizes: SplitSizes | undefined) {
+    const { tableName, tableRules, tombstones, limits, framing, memory } = withDefaults(options)
     const shapes = new WireShapes()
     const compiled = decoderSource(plan, shapes, limits, framing, sizes)
     this.#limits = limits

@@ -21,6 +21,12 @@ export interface DecoderOptions {
   readonly memory?: ColumnMemory | undefined
 }
 
+/** What is not said is what a route has by default. */
+export function withDefaults(options: DecoderOptions) {
+  const { tombstones = 'skip', limits = recordLimitsDefault, framing = 'none', memory = new ColumnMemory() } = options
+  return { ...options, tombstones, limits, framing, memory } as const
+}
+
 /**
  * The plain decoder: protobufjs makes an object of each record, whose fields are appended to the columns. It is what any
  * faster decoder is measured against, in rows and in values.
@@ -35,17 +41,8 @@ class ReferenceDecoder implements Decoder {
   readonly #memory: ColumnMemory
   readonly #rows: ReferenceRows
 
-  constructor(
-    plan: TablePlan,
-    {
-      tableName,
-      tableRules,
-      tombstones = 'skip',
-      limits = recordLimitsDefault,
-      framing = 'none',
-      memory = new ColumnMemory(),
-    }: DecoderOptions,
-  ) {
+  constructor(plan: TablePlan, options: DecoderOptions) {
+    const { tableName, tableRules, tombstones, limits, framing, memory } = withDefaults(options)
     this.table = tableSchema(plan, tableName, tableRules)
     this.#tombstones = tombstones
     this.#memory = memory

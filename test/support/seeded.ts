@@ -21,11 +21,16 @@ export class Seeded {
 
   /** A whole number from `least` to `most`, both included. */
   between(least: number, most: number): number {
-    return least + Math.floor(this.next() * (most - least + 1))
+    return least + this.below(most - least + 1)
+  }
+
+  /** A whole number from 0 to below `bound`. */
+  below(bound: number): number {
+    return Math.floor(this.next() * bound)
   }
 
   pick<T>(list: readonly T[]): T {
-    return list[Math.floor(this.next() * list.length)]!
+    return list[this.below(list.length)]!
   }
 
   shuffled<T>(list: readonly T[]): T[] {

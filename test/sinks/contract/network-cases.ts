@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Ack } from '../../../src/sinks/sink.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { Seeded } from '../../support/seeded.ts'
 import { places, range } from './ground.ts'
 import type { ContractCase, Ground } from './ground.ts'
 import type { Capable } from './store-under-test.ts'
@@ -114,11 +114,7 @@ export const networkCases: readonly NetworkCase[] = [
     name: 'a writer that stood still before its first statement is fenced when it wakes',
     run: async (ground) => {
       const { proxy, loadBegins } = ground.store.network
-      const { sink, epoch } = await owner(ground)
-      const other = await ground.open()
-      const held = proxy.holdBefore('fromClient', loadBegins)
-      const late = ground.write(sink, { epoch, base: 0, next: 9 })
-      await held
+      const { late, other } = await zombie(ground, loadBegins)
       const claimed = await ground.claim(other)
       assert.equal((await ground.write(other, { epoch: claimed.epoch, base: 0, next: 5 }))[0]?.kind, 'durable')
       proxy.release()
@@ -132,22 +128,18 @@ export const networkCases: readonly NetworkCase[] = [
     name: 'of a zombie between its statements and the new owner each offset is stored by one',
     run: async (ground) => {
       const { proxy, rowsBegin } = ground.store.network
-      const { sink, epoch } = await owner(ground)
-      const other = await ground.open()
-      const held = proxy.holdBefore('fromClient', rowsBegin)
-      const late = ground.write(sink, { epoch, base: 0, next: 9 })
-      await held
+      const { late, other } = await zombie(ground, rowsBegin)
       // Waits for the zombie where a transaction holds the position, else comes first.
       const claiming = ground.claim(other)
       await Promise.race([claiming, pause(waitsAfterMs)])
       proxy.release()
-      const [zombie] = await late
+      const [ack] = await late
       const claimed = await claiming
-      const stored = zombie?.kind === 'durable' ? zombie.next : 0
-      if (stored === 0) assertNotWritten([zombie!])
+      const stored = ack?.kind === 'durable' ? ack.next : 0
+      if (stored === 0) assertNotWritten([ack!])
       assert.equal(claimed.position ?? 0, stored, 'the claim saw what the zombie stored')
-      const { ack } = await ground.deliver(other, { epoch: claimed.epoch, base: Math.min(stored, 5), next: 12 })
-      assert.ok(ack.kind === 'durable' && ack.next === 12)
+      const delivered = await ground.deliver(other, { epoch: claimed.epoch, base: Math.min(stored, 5), next: 12 })
+      assert.ok(delivered.ack.kind === 'durable' && delivered.ack.next === 12)
       await ground.holdsJust(12)
     },
   },
@@ -155,18 +147,13 @@ export const networkCases: readonly NetworkCase[] = [
     name: 'a zombie whose connection breaks gives its place free',
     run: async (ground) => {
       const { proxy, rowsBegin } = ground.store.network
-      const { sink, epoch } = await owner(ground)
-      const other = await ground.open()
-      const held = proxy.holdBefore('fromClient', rowsBegin)
-      const late = ground.write(sink, { epoch, base: 0, next: 9 })
-      await held
+      const { late, other } = await zombie(ground, rowsBegin)
       const claiming = ground.claim(other)
       await Promise.race([claiming, pause(waitsAfterMs)])
       proxy.cut()
       // Cut was the claim's connection too, where it still waited.
       const claimed = await claiming.catch(() => ground.claim(other))
-      const [zombie] = await late
-      assertNotWritten([zombie!])
+      assertNotWritten(await late)
       const { ack } = await ground.deliver(other, { epoch: claimed.epoch, base: 0, next: 4 })
       assert.deepEqual(ack, { kind: 'durable', next: 4, rows: 4 })
       await ground.holdsJust(4)
@@ -176,18 +163,19 @@ export const networkCases: readonly NetworkCase[] = [
     name: 'through cuts, holes, delays and new owners at random every offset is stored once',
     run: async (ground) => {
       const seed = Date.now() % 100_000
-      const random = seededRandom(seed)
+      const seeded = new Seeded(seed)
       const { proxy } = ground.store.network
       const sinks = [await ground.open(), await ground.open()]
       let next = 0
       for (let round = 0; round < 30; round++) {
-        const sink = sinks[random(2)]!
-        if (random(2) === 0) void proxy.cutAfter(random(2) ? 'fromClient' : 'fromServer', random(3_000))
-        proxy.delayMs[random(2) ? 'fromClient' : 'fromServer'] = random(4)
+        const sink = sinks[seeded.below(2)]!
+        if (seeded.below(2) === 0)
+          void proxy.cutAfter(seeded.below(2) ? 'fromClient' : 'fromServer', seeded.below(3_000))
+        proxy.delayMs[seeded.below(2) ? 'fromClient' : 'fromServer'] = seeded.below(4)
         const claimed = await ground.claim(sink).catch(() => undefined)
         if (claimed === undefined) continue
-        const base = Math.max(0, (claimed.position ?? 0) - random(5))
-        const { ack } = await ground.deliver(sink, { epoch: claimed.epoch, base, next: base + 1 + random(100) })
+        const base = Math.max(0, (claimed.position ?? 0) - seeded.below(5))
+        const { ack } = await ground.deliver(sink, { epoch: claimed.epoch, base, next: base + 1 + seeded.below(100) })
         assert.ok(ack.kind === 'durable' || ack.kind === 'fenced', `seed ${seed}: ${ack.kind}`)
         if (ack.kind === 'durable') next = ack.next
       }
@@ -203,6 +191,16 @@ async function owner(ground: Ground<Capable<'network' | 'several'>>) {
   const sink = await ground.open()
   const { epoch } = await ground.claim(sink)
   return { sink, epoch }
+}
+
+/** A write of 0 to 9 that is held in the network before `place`, and another sink that may claim meanwhile. */
+async function zombie(ground: Ground<Capable<'network' | 'several'>>, place: string | Uint8Array) {
+  const { sink, epoch } = await owner(ground)
+  const other = await ground.open()
+  const held = ground.store.network.proxy.holdBefore('fromClient', place)
+  const late = ground.write(sink, { epoch, base: 0, next: 9 })
+  await held
+  return { late, other }
 }
 
 /** Fenced, or broken off: what was not written may be answered as either. */

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MillraceError } from '../../../src/errors.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { Seeded } from '../../support/seeded.ts'
 import type { WriterSaid, WriterTask } from '../../support/sink-writer.ts'
 import type { ContractCase, Ground } from './ground.ts'
 import type { Capable } from './store-under-test.ts'
@@ -19,10 +19,10 @@ export const crashCases: readonly ContractCase[] = [
     name: 'kill -9 in the middle of writing leaves rows and position together, and the store to the next',
     run: async (ground) => {
       const seed = Date.now() % 100_000
-      const random = seededRandom(seed)
+      const seeded = new Seeded(seed)
       // Small batches, and ones that a store sends in many pieces.
       for (const rows of [3, 20_000, 1]) {
-        const acknowledged = await killedWriter(ground, rows, random(30))
+        const acknowledged = await killedWriter(ground, rows, seeded.below(30))
         const sink = await ground.open()
         const { position } = await ground.claim(sink)
         const message = `seed ${seed}, ${rows} rows a batch`

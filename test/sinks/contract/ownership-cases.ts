@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Sink, SinkPartition } from '../../../src/sinks/sink.ts'
-import { seededRandom } from '../../support/seeded-random.ts'
+import { Seeded } from '../../support/seeded.ts'
 import { inOrder, places, range } from './ground.ts'
 import type { ContractCase } from './ground.ts'
 
@@ -42,7 +42,7 @@ export const ownershipCases: readonly ContractCase[] = [
     name: 'two owners that claim in turn, with pauses, on four partitions, store every offset once',
     run: async (ground) => {
       const seed = Date.now() % 100_000
-      const random = seededRandom(seed)
+      const seeded = new Seeded(seed)
       const sink = await ground.open()
       const other = await ground.openSecond(sink)
       const end = 40
@@ -52,13 +52,13 @@ export const ownershipCases: readonly ContractCase[] = [
       async function own(mine: Sink): Promise<void> {
         while (reached.some((next) => next < end)) {
           assert.ok(++rounds < 5_000, `seed ${seed}: no progress, at ${reached.join()}`)
-          const at = random(reached.length)
+          const at = seeded.below(reached.length)
           const { epoch, position } = await ground.claim(mine, { partition: at })
           // Two loads under one claim, the first of which may reach back over what is stored.
-          let base = Math.max(0, (position ?? 0) - random(4))
+          let base = Math.max(0, (position ?? 0) - seeded.below(4))
           for (let load = 0; load < 2; load++) {
-            await pause(random(3))
-            const [ack] = await ground.write(mine, { epoch, partition: at, base, next: base + 1 + random(8) })
+            await pause(seeded.below(3))
+            const [ack] = await ground.write(mine, { epoch, partition: at, base, next: base + 1 + seeded.below(8) })
             if (ack?.kind !== 'durable') break
             reached[at] = Math.max(reached[at]!, ack.next)
             base = ack.next
