@@ -132,8 +132,8 @@ export class Assignment {
       await delay(waitMs)
       if (over()) return
       try {
-        const start = (await this.#starts([lane])).get(lane)!
-        if (over()) return
+        const start = (await this.#starts([lane])).get(lane)
+        if (start === undefined || over()) return
         if (!isStart(start)) return this.#stop(lane, start)
         const offset = start.gap?.readFrom ?? start.offset ?? (await this.#options.member.logRange(lane)).start
         if (over()) return

@@ -36,7 +36,8 @@ export interface Standstill {
 
 /**
  * Claims lanes in their sinks and decides where each begins: the sink's position, else where it stood before (`topicIds` has
- * the lanes that flowed already), else the group's offset, else the configuration's; and whether the log has that.
+ * the lanes that flowed already), else the group's offset, else the configuration's; and whether the log has that. Lanes that
+ * are given up before they are claimed are left out.
  */
 export async function findStarts(
   lanes: readonly Lane[],
@@ -48,7 +49,9 @@ export async function findStarts(
   const ids = new Map(topics.map(({ name, id }) => [name, id]))
   const starts = new Map<Lane, Start | Standstill>()
   for (const route of new Set(lanes.map((lane) => lane.route))) {
-    const own = lanes.filter((lane) => lane.route === route)
+    // Asked anew: a claim for a partition that was given up meanwhile would fence whoever has it now.
+    const own = lanes.filter((lane) => lane.route === route && !lane.closed && lane.draining === undefined)
+    if (own.length === 0) continue
     const wanted = own.map(({ topic, partition }) => ({ route, topic, partition, topicId: ids.get(topic) }))
     const claims = await claim(route, wanted)
     const positionless = own.filter((_, index) => claims[index]!.position === null)

@@ -169,6 +169,21 @@ describe('Assignment', () => {
     assert.deepEqual([told(world, 'started').length, world.unanswered.length], [1, 0])
   })
 
+  scenario('a partition that is taken away before it is claimed anew is not claimed', async (world) => {
+    await assigned(world, 0)
+    await written(world, 0)
+    world.fence(0)
+    await loading(world, 0)
+    await answer(world, 'load', 'written')
+    pass(world, 0)
+    await turn()
+    assert.deepEqual(asks(world), ['topics'])
+    world.rebalance('revoke', [0])
+    await answer(world, 'topics', 'commit')
+    assert.deepEqual(asks(world), [])
+    assert.deepEqual(told(world, 'revoked').length, 1)
+  })
+
   describe('taking away', () => {
     scenario(
       'a load that does not end is waited for until the deadline, and its end changes nothing then',
