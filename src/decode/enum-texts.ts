@@ -1,16 +1,13 @@
 import { Buffer } from 'node:buffer'
 import type { Enum } from 'protobufjs'
+import { ByNumber } from './by-number.ts'
 import { enumNames } from './reflection.ts'
-
-/** Numbers up to this find their name in an array. */
-const denseMax = 255
 
 /** The names of an enum's values as the bytes that a column holds. */
 export class EnumTexts {
   /** No text is longer. */
   readonly bytesMax: number
-  readonly #dense: (Uint8Array | undefined)[] = []
-  readonly #sparse = new Map<number, Uint8Array>()
+  readonly #texts = new ByNumber<Uint8Array>()
 
   /** `form` makes a name's text; a number that has none is decimal. */
   constructor(type: Enum, form = (name: string) => name) {
@@ -19,19 +16,14 @@ export class EnumTexts {
     for (const [number, name] of enumNames(type)) {
       const text = new Uint8Array(Buffer.from(form(name)))
       bytesMax = Math.max(bytesMax, text.length)
-      if (number < 0 || number > denseMax) this.#sparse.set(number, text)
-      else {
-        while (this.#dense.length <= number) this.#dense.push(undefined)
-        this.#dense[number] = text
-      }
+      this.#texts.set(number, text)
     }
     this.bytesMax = bytesMax
   }
 
   /** Writes the text of `number` to `target[to]`, which has room for it, and returns where it ends. */
   write(number: number, target: Uint8Array, to: number): number {
-    const text = number >= 0 && number < this.#dense.length ? this.#dense[number] : this.#sparse.get(number)
-    const written = text ?? Buffer.from(String(number))
+    const written = this.#texts.get(number) ?? Buffer.from(String(number))
     for (let index = 0; index < written.length; index++) target[to + index] = written[index]!
     return to + written.length
   }

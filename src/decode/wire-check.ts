@@ -54,7 +54,7 @@ export class WireCheck {
       const id = tag >>> 3
       const wireType = tag & 7
       if (wireType === 4 && group !== 0 && id === group) return true
-      const field = shape.field(id)
+      const field = shape.get(id)
       if (field === undefined) {
         if (!this.#skip(id, wireType, end, depth, tagAt)) return false
       } else if (wireType === field.wireType) {

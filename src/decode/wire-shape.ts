@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs'
+import { ByNumber } from './by-number.ts'
 
 /** How a value is written after its tag, and what must hold for it. */
 export type WireKind =
@@ -15,24 +16,7 @@ export interface WireField {
 }
 
 /** The declared fields of a message, by number. */
-export class WireShape {
-  /** Numbers up to this are looked up in an array; beyond, a hostile schema would make it huge. */
-  static readonly #denseMax = 255
-  readonly #dense: (WireField | undefined)[] = []
-  readonly #sparse = new Map<number, WireField>()
-
-  add(id: number, field: WireField): void {
-    if (id > WireShape.#denseMax) this.#sparse.set(id, field)
-    else {
-      while (this.#dense.length <= id) this.#dense.push(undefined)
-      this.#dense[id] = field
-    }
-  }
-
-  field(id: number): WireField | undefined {
-    return id < this.#dense.length ? this.#dense[id] : this.#sparse.get(id)
-  }
-}
+export type WireShape = ByNumber<WireField>
 
 /** Shapes of message types, each made once, since types may refer to each other in circles. */
 export class WireShapes {
@@ -41,11 +25,11 @@ export class WireShapes {
   of(type: protobuf.Type): WireShape {
     const known = this.#known.get(type)
     if (known !== undefined) return known
-    const shape = new WireShape()
+    const shape = new ByNumber<WireField>()
     this.#known.set(type, shape)
     for (const field of type.fieldsArray) {
       field.resolve()
-      shape.add(field.id, field instanceof protobuf.MapField ? this.#map(field) : this.#single(field))
+      shape.set(field.id, field instanceof protobuf.MapField ? this.#map(field) : this.#single(field))
     }
     return shape
   }
@@ -62,13 +46,13 @@ export class WireShapes {
   }
 
   #map(field: protobuf.MapField): WireField {
-    const entry = new WireShape()
+    const entry = new ByNumber<WireField>()
     const { resolvedType } = field
-    entry.add(1, wireScalar('key', field.keyType, false))
+    entry.set(1, wireScalar('key', field.keyType, false))
     if (resolvedType instanceof protobuf.Type) {
-      entry.add(2, { name: 'value', kind: 'message', wireType: 2, packable: false, shape: this.of(resolvedType) })
+      entry.set(2, { name: 'value', kind: 'message', wireType: 2, packable: false, shape: this.of(resolvedType) })
     } else {
-      entry.add(2, wireScalar('value', resolvedType instanceof protobuf.Enum ? 'int32' : field.type, false))
+      entry.set(2, wireScalar('value', resolvedType instanceof protobuf.Enum ? 'int32' : field.type, false))
     }
     return { name: field.name, kind: 'map', wireType: 2, packable: false, shape: entry }
   }

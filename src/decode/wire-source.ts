@@ -122,7 +122,7 @@ class WireSource {
       }
       this.#lines.push(...this.#layout.setPresent(key), 'continue', '}')
     } else {
-      this.#lines.push(`if (tag === ${tagOf(field.id, this.#layout.shapes.of(type).field(field.id)!.wireType)}) {`)
+      this.#lines.push(`if (tag === ${tagOf(field.id, this.#layout.shapes.of(type).get(field.id)!.wireType)}) {`)
       this.#scalar(field, part as ValuePart | undefined, end, this.#layout.setPresent(key))
       this.#lines.push('continue', '}')
     }
@@ -135,7 +135,7 @@ class WireSource {
   #rangedField(type: protobuf.Type, part: ValuePart, end: string, depth: number): void {
     const { field, column } = part
     this.#layout.ranged.set(column, { part, depth, type })
-    const { wireType, packable } = this.#layout.shapes.of(type).field(field.id)!
+    const { wireType, packable } = this.#layout.shapes.of(type).get(field.id)!
     const tags = (packable ? [wireType, 2] : [wireType]).map((each) => `tag === ${tagOf(field.id, each)}`)
     this.#lines.push(`if (${tags.join(' || ')}) {`)
     this.#lines.push(`at = skipField(bytes, tag, at, ${end}, ${depth})`, 'if (at < 0) break one')
@@ -146,7 +146,7 @@ class WireSource {
   /** Each value is the next item, whether it comes alone or packed with others. */
   #listField(type: protobuf.Type, part: ValuePart, end: string): void {
     const { field } = part
-    const { wireType, packable } = this.#layout.shapes.of(type).field(field.id)!
+    const { wireType, packable } = this.#layout.shapes.of(type).get(field.id)!
     this.#lines.push(`if (tag === ${tagOf(field.id, wireType)}) {`)
     this.#scalar(field, part, end, [])
     this.#lines.push('continue', '}')

@@ -60,6 +60,15 @@ const written = async (world: GroupWorld, partition: number, records = 5) => {
   await answer(world)
 }
 
+/** A partition that another has claimed, as a load of ours has just found. */
+async function fenced(world: GroupWorld, partition: number): Promise<void> {
+  await assigned(world, partition)
+  await written(world, partition)
+  world.fence(partition)
+  await loading(world, partition)
+  await answer(world, 'load', 'written')
+}
+
 const laneOf = (world: GroupWorld, partition: number) => world.lanes.get('t', partition)!
 const grantOf = (world: GroupWorld, partition: number) => world.places[partition]!.opening?.grantBytes
 const asks = (world: GroupWorld) => world.questions.map(({ what }) => what)
@@ -155,11 +164,7 @@ describe('Assignment', () => {
   })
 
   scenario('a claim whose answer comes when the partition is being taken away begins nothing', async (world) => {
-    await assigned(world, 0)
-    await written(world, 0)
-    world.fence(0)
-    await loading(world, 0)
-    await answer(world, 'load', 'written')
+    await fenced(world, 0)
     assert.equal(laneOf(world, 0).waiting, 'claim')
     pass(world, 0)
     await answer(world, 'topics')
@@ -170,11 +175,7 @@ describe('Assignment', () => {
   })
 
   scenario('a partition that is taken away before it is claimed anew is not claimed', async (world) => {
-    await assigned(world, 0)
-    await written(world, 0)
-    world.fence(0)
-    await loading(world, 0)
-    await answer(world, 'load', 'written')
+    await fenced(world, 0)
     pass(world, 0)
     await turn()
     assert.deepEqual(asks(world), ['topics'])

@@ -1,9 +1,10 @@
 import protobuf from 'protobufjs'
+import { ByNumber } from '../by-number.ts'
 import { EnumTexts } from '../enum-texts.ts'
 import { jsonNameOf } from './json-mapping.ts'
 import { enumNames, isClosed, realOneof } from '../reflection.ts'
 import type { EnumForm } from '../table-plan.ts'
-import { fieldOf, isAsDefined, isNullValue, type WellKnown, wellKnown } from '../well-known.ts'
+import { fieldOf, isAsDefined, isNullValue, wellKnown } from '../well-known.ts'
 
 /** How a value is read and written. */
 export type JsonKind =
@@ -61,10 +62,7 @@ export class JsonShape {
   fields: readonly JsonField[] = []
   /** How many places a message of it needs. */
   slots = 0
-  readonly #byId = new Map<number, JsonField>()
-  /** Numbers up to this are looked up in an array; beyond, a hostile schema would make it huge. */
-  static readonly #denseMax = 255
-  readonly #dense: (JsonField | undefined)[] = []
+  readonly #byId = new ByNumber<JsonField>()
 
   constructor(form: JsonForm) {
     this.form = form
@@ -73,16 +71,11 @@ export class JsonShape {
   fill(fields: readonly JsonField[], slots: number): void {
     this.fields = fields
     this.slots = slots
-    for (const field of fields) {
-      this.#byId.set(field.id, field)
-      if (field.id > JsonShape.#denseMax) continue
-      while (this.#dense.length <= field.id) this.#dense.push(undefined)
-      this.#dense[field.id] = field
-    }
+    for (const field of fields) this.#byId.set(field.id, field)
   }
 
   field(id: number): JsonField | undefined {
-    return id < this.#dense.length ? this.#dense[id] : this.#byId.get(id)
+    return this.#byId.get(id)
   }
 }
 
@@ -148,18 +141,6 @@ function kindOf(field: protobuf.Field): JsonKind {
   return field.type as JsonKind
 }
 
-const formByMeaning: Readonly<Record<Exclude<WellKnown, undefined>, JsonForm>> = {
-  timestamp: 'timestamp',
-  duration: 'duration',
-  wrapper: 'only',
-  struct: 'only',
-  list: 'only',
-  value: 'value',
-  empty: 'empty',
-  any: 'other',
-  fieldMask: 'other',
-}
-
 /** A well-known type that is not as Google defines it is left to `JsonMapping`, and so is an enum whose default is not 0. */
 function formOf(type: protobuf.Type): JsonForm {
   const meaning = wellKnown(type)
@@ -169,15 +150,19 @@ function formOf(type: protobuf.Type): JsonForm {
       return fields.some(hasStrangeDefault) ? 'other' : 'object'
     case 'timestamp':
     case 'duration':
+      return isAsDefined(type) ? meaning : 'other'
     case 'wrapper':
-      return isAsDefined(type) ? formByMeaning[meaning] : 'other'
+      return isAsDefined(type) ? 'only' : 'other'
     case 'struct':
     case 'list':
       return fields.length === 1 && fieldOf(type, 1)[meaning === 'struct' ? 'map' : 'repeated'] ? 'only' : 'other'
     case 'value':
       return fields.every((field) => realOneof(field) !== undefined) ? 'value' : 'other'
-    default:
-      return formByMeaning[meaning]
+    case 'empty':
+      return 'empty'
+    case 'any':
+    case 'fieldMask':
+      return 'other'
   }
 }
 

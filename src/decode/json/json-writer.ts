@@ -49,15 +49,11 @@ export class JsonWriter {
   #field(field: JsonField, start: number, end: number): boolean {
     if (field.form === 'list') return this.#list(field, start, end)
     if (field.form === 'map') return this.#map(field, start, end)
-    return this.#value(field, this.#afterTag(start)) === end
+    return this.#value(field, this.#readUnsigned(start)) === end
   }
 
-  #afterTag(at: number): number {
-    return this.#source[at]! < 128 ? at + 1 : readUnsigned(this.#source, at, this.#source.length)
-  }
-
-  /** Reads a length at `at` into `unsigned`, and returns where what it is of begins. */
-  #length(at: number): number {
+  /** Reads a tag or a length at `at` into `unsigned`, and returns where it ends. */
+  #readUnsigned(at: number): number {
     const first = this.#source[at]!
     if (first >= 128) return readUnsigned(this.#source, at, this.#source.length)
     unsigned[0] = first
@@ -70,9 +66,9 @@ export class JsonWriter {
     this.#out.put(openBracket)
     let isFirst = true
     for (let at = start; at < end;) {
-      const isPacked = this.#isPacked(field, at)
-      at = this.#afterTag(at)
-      if (isPacked) at = this.#length(at)
+      at = this.#readUnsigned(at)
+      const isPacked = isRun(field, unsigned[0]!)
+      if (isPacked) at = this.#readUnsigned(at)
       const runEnd = isPacked ? at + unsigned[0]! : at + 1
       while (at < runEnd) {
         if (!isFirst) this.#out.put(comma)
@@ -86,11 +82,6 @@ export class JsonWriter {
     return true
   }
 
-  /** Whether a run of values stands at `at`, as the low bits of its tag's first byte say. */
-  #isPacked({ kind }: JsonField, at: number): boolean {
-    return (this.#source[at]! & 7) === 2 && kind !== 'message' && kind !== 'string' && kind !== 'bytes'
-  }
-
   /**
    * Writes the value at `at`, and leaves room for two bytes more. Returns where it ends in the source, or -1.
    */
@@ -100,7 +91,7 @@ export class JsonWriter {
       case 'bytes':
         return this.#ofLength(field.kind, at)
       case 'message': {
-        const from = this.#length(at)
+        const from = this.#readUnsigned(at)
         const end = from + unsigned[0]!
         return this.#message(field.shape!, from, end) && this.#out.room(2) ? end : -1
       }
@@ -115,7 +106,7 @@ export class JsonWriter {
   }
 
   #ofLength(kind: JsonKind, at: number): number {
-    const from = this.#length(at)
+    const from = this.#readUnsigned(at)
     const length = unsigned[0]!
     if (!this.#out.room(kind === 'string' ? length * 6 + 4 : length * 2 + 6)) return -1
     this.#out.to =
@@ -341,7 +332,7 @@ export class JsonWriter {
     this.#out.put(openBrace)
     const mark = this.#keys.mark()
     for (let at = start; at < end;) {
-      at = this.#length(this.#afterTag(at))
+      at = this.#readUnsigned(this.#readUnsigned(at))
       const entryEnd = at + unsigned[0]!
       if (!this.#noteEntry(field.entryKey, at, entryEnd)) return false
       at = entryEnd
@@ -357,7 +348,7 @@ export class JsonWriter {
     let keyAt = 0
     let valueAt = 0
     for (let at = start; at < end;) {
-      at = this.#length(at)
+      at = this.#readUnsigned(at)
       const tag = unsigned[0]!
       if (tag >>> 3 === 1 && keyAt === 0) keyAt = at
       else if (tag >>> 3 === 2 && valueAt === 0) valueAt = at
@@ -365,7 +356,7 @@ export class JsonWriter {
       at = skipField(this.#source, tag, at, end, 0)
     }
     if (keyKind === 'string') {
-      const from = keyAt === 0 ? 0 : this.#length(keyAt)
+      const from = keyAt === 0 ? 0 : this.#readUnsigned(keyAt)
       this.#keys.add(this.#source, from, keyAt === 0 ? 0 : from + unsigned[0]!, valueAt)
       return true
     }
@@ -395,6 +386,11 @@ export class JsonWriter {
     }
     return true
   }
+}
+
+/** Whether the tag is that of a run of values, packed. */
+function isRun({ kind }: JsonField, tag: number): boolean {
+  return (tag & 7) === 2 && kind !== 'message' && kind !== 'string' && kind !== 'bytes'
 }
 
 const openBrace = 0x7b

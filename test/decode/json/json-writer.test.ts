@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
+import type { Type } from 'protobufjs'
 import { VariableColumnBuilder } from '../../../src/decode/column-builder.ts'
 import { ColumnMemory } from '../../../src/decode/column-memory.ts'
 import { JsonShapes } from '../../../src/decode/json/json-shape.ts'
@@ -27,7 +28,7 @@ const proto2 = typeFrom(`
   enum Kind { ZERO = 0; ONE = 1; }`)
 
 /** The text that it writes of the field, after another row; undefined when it leaves that to others. */
-function write(type: typeof proto3, column: string, bytes: Uint8Array): string | undefined {
+function write(type: Type, column: string, bytes: Uint8Array): string | undefined {
   const builder = new VariableColumnBuilder(new ColumnMemory())
   builder.begin(2)
   builder.appendString('before')
@@ -40,7 +41,7 @@ function write(type: typeof proto3, column: string, bytes: Uint8Array): string |
   return done ? rows[1] : undefined
 }
 
-const writes: { name: string; type?: typeof proto3; column: string; message: object | string; json: string }[] = [
+const writes: { name: string; type?: Type; column: string; message: object | string; json: string }[] = [
   { name: 'a list', column: 'numbers', message: { numbers: [1, -1, 70_000] }, json: '[1,-1,70000]' },
   { name: 'an empty list', column: 'numbers', message: {}, json: '[]' },
   { name: 'labels in any order', column: 'labels', message: { labels: { b: '1', a: '2' } }, json: '{"a":"2","b":"1"}' },
@@ -83,7 +84,7 @@ for (const { name, type = proto3, column, message, json } of writes) {
   })
 }
 
-const leaves: { name: string; type?: typeof proto3; column: string; bytes: Uint8Array | string }[] = [
+const leaves: { name: string; type?: Type; column: string; bytes: Uint8Array | string }[] = [
   { name: 'a message in two parts', column: 'event', bytes: '22030a016122030a0162' },
   { name: 'a message within in two parts', column: 'events', bytes: '1a061a001a001a00' },
   { name: 'two arms of a oneof', column: 'event', bytes: '220520012a0161' },
